@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The commands of the README. meson does the building; this only saves typing.
+
+BUILD ?= build
+
+.PHONY: all run test bench install clean dependencies
+
+all: dependencies
+	@scripts/build $(BUILD)
+
+run: all
+	@$(BUILD)/src/cli/memhint demo
+
+test: dependencies
+	@scripts/test
+
+bench: all
+	@scripts/bench $(BUILD)
+
+install: all
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf build build-*
+
+dependencies:
+	@scripts/dependencies

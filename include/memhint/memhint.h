@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * memhint: tell the kernel which memory of other processes is not needed now.
+ *
+ * This header takes in all others. The way through the library is one line long:
+ *
+ *   memhint_process_open() -> memhint_map_open() -> memhint_select() -> memhint_advise()
+ *
+ * The error policy, once for all of it: a function that can fail returns 0 or a negative errno and
+ * leaves its outputs alone on failure; what was done in part stands in a result structure, whatever
+ * the return value. Only <memhint/syscall.h> follows libc (-1 and errno). An option or filter
+ * structure begins with its own size, so that old programs work with new libraries.
+ * The library does not log, exit, start threads, change signals or read the environment.
+ * No object may be used by two threads at once; different objects may.
+ */
+#ifndef MEMHINT_MEMHINT_H
+#define MEMHINT_MEMHINT_H
+
+#include <memhint/advise.h>
+#include <memhint/error.h>
+#include <memhint/filter.h>
+#include <memhint/map.h>
+#include <memhint/probe.h>
+#include <memhint/process.h>
+#include <memhint/syscall.h>
+
+#endif

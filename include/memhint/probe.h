@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What this kernel lets this process do, found out by trying. */
+#ifndef MEMHINT_PROBE_H
+#define MEMHINT_PROBE_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum memhint_feature {
+	MEMHINT_FEATURE_PIDFD,			/* pidfd_open(2) */
+	MEMHINT_FEATURE_PIDFS,			/* unique ids of processes */
+	MEMHINT_FEATURE_PROCESS_MADVISE,	/* the system call */
+	MEMHINT_FEATURE_REMOTE_COLD,		/* advice for another process, with the caller's rights */
+	MEMHINT_FEATURE_REMOTE_PAGEOUT,
+	MEMHINT_FEATURE_REMOTE_WILLNEED,
+	MEMHINT_FEATURE_REMOTE_COLLAPSE,
+	MEMHINT_FEATURE_SELF_ANY,		/* any advice on oneself by process_madvise(2) */
+	MEMHINT_FEATURE_PAGEMAP_SCAN,
+	MEMHINT_FEATURE_PAGEMAP,
+	MEMHINT_FEATURE_PROCMAP_QUERY,
+	MEMHINT_FEATURE_SMAPS,
+	MEMHINT_FEATURE_BPF_VMA,		/* the mappings by a BPF program run */
+	MEMHINT_FEATURE_BPF_VMA_SEQ,		/* the mappings by the BPF task_vma iterator */
+	MEMHINT_FEATURE_DROPPABLE,		/* MAP_DROPPABLE exists */
+	MEMHINT_FEATURE_COUNT
+};
+
+/**
+ * memhint_probe() - try one feature
+ * @feature: which.
+ *
+ * Tried once, then remembered for the life of the process. Tries are made on memory and on a child
+ * of the caller's own; nothing else is touched.
+ *
+ * Context: blocks for some milliseconds the first time (BPF: up to 50).
+ * Return: 0 it works; a negative errno: why not (-ENOSYS, -EOPNOTSUPP, -EINVAL the kernel lacks it;
+ * -EPERM, -EACCES the right is missing; -ENOENT memhint was built or installed without it).
+ * Since: 0.1.
+ */
+int memhint_probe(enum memhint_feature feature);
+
+/** memhint_feature_name() - "process_madvise", "pagemap_scan", ... Since: 0.1. */
+const char *memhint_feature_name(enum memhint_feature feature);
+
+/** memhint_feature_help() - what is lost without it and what mends it: a sentence. Since: 0.1. */
+const char *memhint_feature_help(enum memhint_feature feature);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the rest of the library may ask of a snapshot beyond the public functions. */
+#ifndef LIB_MAP_INTERNAL_H
+#define LIB_MAP_INTERNAL_H
+
+#include <memhint/map.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Private memory that is known to have never been written: no look at its pages is needed. */
+bool map_is_untouched(const struct memhint_map *map, size_t index);
+
+/* Whether names, pages were asked for when it was opened. */
+bool map_has_names(const struct memhint_map *map);
+bool map_has_pages(const struct memhint_map *map);
+
+/* Whether the process's mappings are the same now: 1 yes, 0 no, negative errno: cannot be told. */
+int map_is_unchanged(const struct memhint_map *map);
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cleanup.h"
+#include "fd.h"
+#include "parse.h"
+#include "procfile.h"
+#include "uapi.h"
+
+#include <memhint/process.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+struct memhint_process {
+	pid_t pid;
+	int pidfd;
+	int dirfd;
+	uint64_t id;
+};
+
+DEFINE_CLEANUP(struct memhint_process *, memhint_process_close)
+
+static int pidfd_open_pid(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd >= 0)
+		return fd;
+	/* Since 6.9 a thread that is no process gives ENOENT; say as before what is wrong. */
+	return errno == ENOENT ? -EINVAL : -errno;
+}
+
+/* The PID that a pidfd names, as this PID namespace sees it. Source: proc_pid_fdinfo(5). */
+static int pidfd_pid(int pidfd, pid_t *ret_pid)
+{
+	char path[64], text[1024];
+	const char *line;
+	ssize_t n;
+	long pid;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	n = fd_read_file_at(AT_FDCWD, path, text, sizeof(text));
+	if (n < 0)
+		return n == -ENOENT ? -EBADF : (int)n;
+	line = strstr(text, "\nPid:");
+	if (!line)
+		return -EBADF;
+	pid = strtol(line + 5, NULL, 10);
+	if (pid <= 0) /* -1: it has ended; 0: not in this PID namespace */
+		return -ESRCH;
+	*ret_pid = (pid_t)pid;
+	return 0;
+}
+
+/* The unique id: the pidfd's inode on pidfs; 0 where there is no pidfs. */
+static uint64_t pidfd_inode(int pidfd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC || fstat(pidfd, &st) < 0)
+		return 0;
+	return (uint64_t)st.st_ino;
+}
+
+static bool pidfd_is_alive(int pidfd)
+{
+	struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&pollfd, 1, 0);
+	while (n < 0 && errno == EINTR);
+	return n == 0;
+}
+
+static int process_id(int pidfd, int dirfd, uint64_t *ret_id)
+{
+	struct proc_stat stat;
+	int r;
+
+	*ret_id = pidfd_inode(pidfd);
+	if (*ret_id)
+		return 0;
+	r = proc_stat_read(dirfd, &stat);
+	if (r < 0)
+		return r;
+	/* The start time is 0 only for what started with the kernel itself. */
+	*ret_id = stat.start_ticks ? stat.start_ticks : 1;
+	return 0;
+}
+
+int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_process)
+{
+	_cleanup_(memhint_process_closep) struct memhint_process *process = NULL;
+	char path[32];
+	int r;
+
+	if (which != P_PID && which != (idtype_t)P_PIDFD)
+		return -EINVAL;
+	process = malloc(sizeof(*process));
+	if (!process)
+		return -ENOMEM;
+	*process = (struct memhint_process){ .pid = -1, .pidfd = -1, .dirfd = -1 };
+
+	if (which == P_PID) {
+		if ((pid_t)id <= 0)
+			return -EINVAL;
+		process->pid = (pid_t)id;
+		process->pidfd = pidfd_open_pid(process->pid);
+		if (process->pidfd < 0)
+			return process->pidfd;
+	} else {
+		r = pidfd_pid((int)id, &process->pid);
+		if (r < 0)
+			return r;
+		process->pidfd = fcntl((int)id, F_DUPFD_CLOEXEC, 3);
+		if (process->pidfd < 0)
+			return -errno;
+	}
+
+	snprintf(path, sizeof(path), "/proc/%d", process->pid);
+	process->dirfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (process->dirfd < 0) {
+		r = -errno;
+		if (r == -ENOENT && access("/proc/self/stat", R_OK) == 0)
+			r = -ESRCH;
+		return r;
+	}
+	r = process_id(process->pidfd, process->dirfd, &process->id);
+	/* Alive now, so the PID was its own all along, and the directory is its own too. */
+	if (!pidfd_is_alive(process->pidfd))
+		return -ESRCH;
+	if (r < 0)
+		return r;
+	*ret_process = take_pointer(process);
+	return 0;
+}
+
+int memhint_process_open_unique(pid_t pid, uint64_t unique_id, struct memhint_process **ret_process)
+{
+	_cleanup_(memhint_process_closep) struct memhint_process *process = NULL;
+	int r = memhint_process_open(P_PID, (id_t)pid, &process);
+
+	if (r < 0)
+		return r;
+	if (process->id != unique_id)
+		return -ESTALE;
+	*ret_process = take_pointer(process);
+	return 0;
+}
+
+void memhint_process_close(struct memhint_process *process)
+{
+	if (!process)
+		return;
+	closep(&process->dirfd);
+	closep(&process->pidfd);
+	free(process);
+}
+
+pid_t memhint_process_pid(const struct memhint_process *process)
+{
+	return process->pid;
+}
+
+int memhint_process_pidfd(const struct memhint_process *process)
+{
+	return process->pidfd;
+}
+
+int memhint_process_dirfd(const struct memhint_process *process)
+{
+	return process->dirfd;
+}
+
+uint64_t memhint_process_id(const struct memhint_process *process)
+{
+	return process->id;
+}
+
+bool memhint_process_is_alive(const struct memhint_process *process)
+{
+	return pidfd_is_alive(process->pidfd);
+}
+
+bool memhint_process_is_self(const struct memhint_process *process)
+{
+	/* While this process lives, no other one has its PID. */
+	return process->pid == getpid();
+}
+
+/* Whether the cgroup v2 of a process is frozen. Source: cgroups(7), cgroup.events. */
+static bool cgroup_is_frozen(int dirfd)
+{
+	char text[4096], path[4200];
+	const char *line;
+	char *end, *mount;
+
+	if (fd_read_file_at(dirfd, "cgroup", text, sizeof(text)) < 0)
+		return false;
+	line = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
+	if (!line)
+		return false;
+	line = strchr(line, '/');
+	end = strchr(line, '\n');
+	if (end)
+		*end = '\0';
+	/* The two places where cgroup v2 is mounted: alone, and beside v1 hierarchies. */
+	for (int i = 0; i < 2; i++) {
+		mount = i == 0 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified";
+		snprintf(path, sizeof(path), "%s%s/cgroup.events", mount, line);
+		char events[256];
+		if (fd_read_file_at(AT_FDCWD, path, events, sizeof(events)) >= 0)
+			return strstr(events, "frozen 1") != NULL;
+	}
+	return false;
+}
+
+/* Whether every thread is in state @state. */
+static bool threads_are_in_state(int dirfd, char state)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	int fd = openat(dirfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	bool any = false;
+
+	if (fd < 0)
+		return false;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return false;
+	}
+	while ((entry = readdir(dir))) {
+		_cleanup_close_ int thread = -1;
+		struct proc_stat stat;
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		thread = openat(fd, entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (thread < 0 || proc_stat_read(thread, &stat) < 0)
+			continue; /* it ended meanwhile */
+		if (stat.state != state)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+bool memhint_process_is_stopped(const struct memhint_process *process)
+{
+	struct proc_stat stat;
+
+	if (proc_stat_read(process->dirfd, &stat) < 0)
+		return false;
+	if (stat.state == 'T' || stat.state == 't')
+		return stat.num_threads == 1 || threads_are_in_state(process->dirfd, stat.state);
+	return cgroup_is_frozen(process->dirfd);
+}
+
+int memhint_process_stat(const struct memhint_process *process, struct memhint_process_stat *ret_stat)
+{
+	uint64_t tick_usec = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	struct memhint_process_stat result;
+	struct proc_status status;
+	struct proc_stat stat;
+	int r;
+
+	r = proc_stat_read(process->dirfd, &stat);
+	if (r == 0)
+		r = proc_status_read(process->dirfd, &status);
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	result = (struct memhint_process_stat){
+		.state = stat.state,
+		.is_kernel_thread = stat.flags & PROC_FLAG_KTHREAD,
+		.parent_pid = stat.ppid,
+		.uid = status.euid,
+		.threads = stat.num_threads,
+		.start_ticks = stat.start_ticks,
+		.cpu_usec = (stat.utime_ticks + stat.stime_ticks) * tick_usec,
+		.size_bytes = status.size_bytes,
+		.rss_bytes = status.anon_bytes + status.file_bytes + status.shmem_bytes,
+		.anon_bytes = status.anon_bytes,
+		.file_bytes = status.file_bytes,
+		.shmem_bytes = status.shmem_bytes,
+		.swap_bytes = status.swap_bytes,
+		.locked_bytes = status.locked_bytes,
+	};
+	memcpy(result.comm, stat.comm, sizeof(result.comm));
+	*ret_stat = result;
+	return 0;
+}
