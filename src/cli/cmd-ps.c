@@ -73,8 +73,7 @@ static const struct column all_columns[] = {
 	[COLUMN_BAR] = { "bar", "ANON+SWAP", "anonymous memory as a bar: resident, then swapped out", false,
 			 false, true },
 	[COLUMN_CPU] = { "cpu", "CPU", "CPU time used so far", true, false, true },
-	[COLUMN_IDLE] = { "idle", "IDLE", "time since any of its threads last ran; reads a file for each thread",
-			  true },
+	[COLUMN_IDLE] = { "idle", "IDLE", "time since any of its threads last ran", true, false, true },
 	[COLUMN_AGE] = { "age", "AGE", "time since it was started", true },
 	[COLUMN_CGROUP] = { "cgroup", "CGROUP", "control group; reads one more file each", false, true },
 	[COLUMN_EXE] = { "exe", "EXE", "path of the program; reads one more link each", false, true },
@@ -103,6 +102,7 @@ struct ps {
 	bool all;
 	bool bytes;
 	uint64_t limit;			/* 0: none */
+	uint64_t clock_usec;		/* now, as proc_last_run_usec() counts; 0: not asked for or not known */
 	int procfd;
 	struct proclist list;
 	struct process_row *rows;
@@ -169,6 +169,7 @@ static bool wants(const struct ps *ps, unsigned column)
 static void read_extras(const struct ps *ps, struct process_row *row)
 {
 	char path[PATH_MAX];
+	uint64_t last_usec;
 
 	if (wants(ps, COLUMN_ID)) {
 		struct memhint_process *process;
@@ -178,9 +179,11 @@ static void read_extras(const struct ps *ps, struct process_row *row)
 			memhint_process_close(process);
 		}
 	}
-	if (wants(ps, COLUMN_IDLE))
-		row->idle_known = proc_idle_usec(ps->procfd, row->entry->pid, row->entry->stat.num_threads,
-						 &row->idle_usec) == 0;
+	if (ps->clock_usec && proc_last_run_usec(ps->procfd, row->entry->pid, row->entry->stat.num_threads,
+						 &last_usec) == 0) {
+		row->idle_known = true;
+		row->idle_usec = ps->clock_usec > last_usec ? ps->clock_usec - last_usec : 0;
+	}
 	if (wants(ps, COLUMN_CGROUP) && proc_cgroup(ps->procfd, row->entry->pid, path, sizeof(path)) == 0)
 		row->cgroup = strdup(path);
 	if (wants(ps, COLUMN_EXE) && proc_exe(ps->procfd, row->entry->pid, path, sizeof(path)) == 0)
@@ -240,6 +243,8 @@ static int read_rows(struct ps *ps)
 		ps->missing = complain_missing(ps);
 	}
 	clock_gettime(CLOCK_BOOTTIME, &now);
+	if (!wants(ps, COLUMN_IDLE) || proc_clock_usec(ps->procfd, &ps->clock_usec) < 0)
+		ps->clock_usec = 0;
 	now_usec = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	ps->rows = calloc(ps->list.count + 1, sizeof(*ps->rows));
 	if (!ps->rows)
@@ -616,7 +621,7 @@ const struct verb verb_ps = {
 	.examples = "  # everything, the largest first\n"
 		    "  memhint ps\n"
 		    "  # who has not run for long? those are the ones to page out\n"
-		    "  memhint ps --columns +idle --sort idle --limit 20\n"
+		    "  memhint ps --sort idle --limit 20\n"
 		    "  # what a service holds, with names that no later process can get\n"
 		    "  memhint ps --unit postgresql --columns id,rss,swap,command\n"
 		    "  # everything a shell has started, for a program to read\n"

@@ -140,25 +140,24 @@ static int exec_start(int dirfd, const char *path, uint64_t *ret_usec)
 	return 0;
 }
 
-int proc_idle_usec(int procfd, pid_t pid, uint32_t threads, uint64_t *ret_usec)
+int proc_clock_usec(int procfd, uint64_t *ret_usec)
+{
+	return exec_start(procfd, "thread-self/sched", ret_usec);
+}
+
+int proc_last_run_usec(int procfd, pid_t pid, uint32_t threads, uint64_t *ret_usec)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
-	uint64_t now, last = 0, usec;
+	uint64_t last = 0, usec;
 	struct dirent *entry;
 	char path[64];
 	int fd, r;
 
-	r = exec_start(procfd, "thread-self/sched", &now);
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "%d/%s", pid, threads > 1 ? "task" : "sched");
 	if (threads <= 1) {
-		r = exec_start(procfd, path, &last);
-		if (r < 0)
-			return r;
-		*ret_usec = now > last ? now - last : 0;
-		return 0;
+		snprintf(path, sizeof(path), "%d/sched", pid);
+		return exec_start(procfd, path, ret_usec);
 	}
+	snprintf(path, sizeof(path), "%d/task", pid);
 	fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -179,7 +178,7 @@ int proc_idle_usec(int procfd, pid_t pid, uint32_t threads, uint64_t *ret_usec)
 			last = usec;
 	}
 	if (r == 0)
-		*ret_usec = now > last ? now - last : 0;
+		*ret_usec = last;
 	return r;
 }
 

@@ -38,12 +38,13 @@ struct proc_entry *proclist_find(const struct proclist *list, pid_t pid);
 void proclist_select_children(struct proclist *list);
 
 /*
- * The time in microseconds since any thread of a process last ran, by the scheduler's own record
- * (se.exec_start of /proc/PID/sched). The clocks of different CPUs may differ by what they spent in
- * interrupts, so this is for "seconds or hours?", no more. 0 or a negative errno; -ENOENT: this
- * kernel does not show it.
+ * When any thread of a process last ran, and the same of the caller, which runs now, by the
+ * scheduler's own record (se.exec_start of /proc/PID/sched), in microseconds. The clocks of
+ * different CPUs may differ by what they spent in interrupts, so the difference is for "seconds or
+ * hours?", no more. 0 or a negative errno; -ENOENT: this kernel does not show it.
  */
-int proc_idle_usec(int procfd, pid_t pid, uint32_t threads, uint64_t *ret_usec);
+int proc_last_run_usec(int procfd, pid_t pid, uint32_t threads, uint64_t *ret_usec);
+int proc_clock_usec(int procfd, uint64_t *ret_usec);
 
 /* The path of the program below @procfd: 0 or a negative errno. " (deleted)" is taken off. */
 int proc_exe(int procfd, pid_t pid, char *path, size_t size);

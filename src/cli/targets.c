@@ -457,3 +457,37 @@ int targets_open(const struct targets *targets, struct target_list *ret_list)
 	*ret_list = list;
 	return 0;
 }
+
+int target_status(int error)
+{
+	switch (error) {
+	case 0:
+		return EXIT_SUCCESS;
+	case -ESRCH:
+	case -ESTALE:
+		return EXIT_GONE;
+	case -EPERM:
+	case -EACCES:
+		return EXIT_PERMISSION;
+	case -EOPNOTSUPP:
+	case -ENOSYS:
+		return EXIT_UNSUPPORTED;
+	case -ECANCELED:
+		return EXIT_PARTLY;
+	default:
+		return EXIT_FAILURE;
+	}
+}
+
+int target_failed(const struct target *target, int error)
+{
+	pid_t pid = memhint_process_pid(target->process);
+
+	if (error == -ESRCH && !memhint_process_is_alive(target->process))
+		log_error("process %d (%s) has ended", pid, target->stat.comm);
+	else if (error == -ESRCH)
+		log_error("process %d (%s) has replaced its address space by exec", pid, target->stat.comm);
+	else
+		log_error("process %d (%s): %s", pid, target->stat.comm, memhint_error_help(error));
+	return target_status(error);
+}

@@ -70,4 +70,10 @@ struct target_list {
 int targets_open(const struct targets *targets, struct target_list *ret_list);
 void target_list_done(struct target_list *list);
 
+/* The exit status for a negative errno of the library. */
+int target_status(int error);
+
+/* A sentence about a target and a negative errno of the library; the same status. */
+int target_failed(const struct target *target, int error);
+
 #endif
