@@ -96,6 +96,14 @@ static uint64_t vma_untouched(const struct memhint_vma *vma)
 	return vma_size(vma) > touched ? vma_size(vma) - touched : 0;
 }
 
+/* As the library's filter has it: the whole name, or its last part. */
+static bool name_matches(const char *pattern, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return fnmatch(pattern, name, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0);
+}
+
 static int compare_u64(uint64_t a, uint64_t b)
 {
 	return (a > b) - (a < b);
@@ -392,7 +400,7 @@ static int choose(const struct map *map, const struct memhint_map *snapshot,
 		const struct memhint_vma *vma = memhint_map_get(snapshot, i);
 
 		if ((map->kinds && !(vma->kind & map->kinds)) ||
-		    (map->pattern && fnmatch(map->pattern, vma->name, 0) != 0))
+		    (map->pattern && !name_matches(map->pattern, vma->name)))
 			continue;
 		vmas[count++] = vma;
 		for (unsigned k = 0; k < KIND_COUNT; k++)
@@ -522,7 +530,7 @@ static const struct option_group map_options = {
 		{ "only", 'O', OPTION_ONLY, "KINDS",
 		  "these kinds of mappings, separated by commas: anon, heap, stack, file,\n"
 		  "shmem, code, special" },
-		{ "mapping", 'm', OPTION_MAPPING, "PATTERN", "mappings whose whole name matches, as in '*/libc.so*'" },
+		{ "mapping", 'm', OPTION_MAPPING, "PATTERN", "mappings whose name, or the last part of it, matches: '*.so*'" },
 		{ "sort", 's', OPTION_SORT, "COLUMN",
 		  "by this column: sizes from the largest down, the rest upwards; with a\n"
 		  "minus before it the other way round (default: start)" },
