@@ -46,22 +46,32 @@ enum {
 };
 
 static const struct column all_columns[] = {
-	[COLUMN_START] = { "start", "START", "first address", true, false, true },
-	[COLUMN_END] = { "end", "END", "address after the last", true, false, true },
-	[COLUMN_PERMS] = { "perms", "PERM", "readable, writable, executable; private or shared", false, false,
-			   true },
-	[COLUMN_KIND] = { "kind", "KIND", "anon, heap, stack, file, shmem, code or special", false, false, true },
-	[COLUMN_OFFSET] = { "offset", "OFFSET", "where in the file", true },
-	[COLUMN_SIZE] = { "size", "SIZE", "size of the mapping", true, false, true },
-	[COLUMN_RSS] = { "rss", "RSS", "resident", true, false, true },
-	[COLUMN_SWAP] = { "swap", "SWAP", "swapped out", true, false, true },
-	[COLUMN_UNTOUCHED] = { "untouched", "UNTOUCHED", "neither: never touched, or given back", true },
-	[COLUMN_HUGE] = { "huge", "HUGE", "resident in transparent huge pages", true, false, true },
-	[COLUMN_BAR] = { "bar", "RESIDENT", "the mapping as a bar: resident, swapped out, untouched", false, false,
-			 true },
-	[COLUMN_FLAGS] = { "flags", "FLAGS", "locked, droppable and the like; ? where this cannot be told", false,
-			   false, true },
-	[COLUMN_NAME] = { "name", "NAME", "file, or what it is for", false, true, true },
+	[COLUMN_START] = { "start", "START", .right = true, .by_default = true,
+		.help = "first address" },
+	[COLUMN_END] = { "end", "END", .right = true, .by_default = true,
+		.help = "address after the last" },
+	[COLUMN_PERMS] = { "perms", "PERM", .by_default = true,
+		.help = "readable, writable, executable; private or shared" },
+	[COLUMN_KIND] = { "kind", "KIND", .by_default = true,
+		.help = "anon, heap, stack, file, shmem, code or special" },
+	[COLUMN_OFFSET] = { "offset", "OFFSET", .right = true,
+		.help = "where in the file" },
+	[COLUMN_SIZE] = { "size", "SIZE", .right = true, .by_default = true,
+		.help = "size of the mapping" },
+	[COLUMN_RSS] = { "rss", "RSS", .right = true, .by_default = true,
+		.help = "resident" },
+	[COLUMN_SWAP] = { "swap", "SWAP", .right = true, .by_default = true,
+		.help = "swapped out" },
+	[COLUMN_UNTOUCHED] = { "untouched", "UNTOUCHED", .right = true,
+		.help = "neither: never touched, or given back" },
+	[COLUMN_HUGE] = { "huge", "HUGE", .right = true, .by_default = true,
+		.help = "resident in transparent huge pages" },
+	[COLUMN_BAR] = { "bar", "RESIDENT", .by_default = true,
+		.help = "the mapping as a bar: resident, swapped out, untouched" },
+	[COLUMN_FLAGS] = { "flags", "FLAGS", .by_default = true,
+		.help = "locked, droppable and the like; ? where this cannot be told" },
+	[COLUMN_NAME] = { "name", "NAME", .may_cut = true, .by_default = true,
+		.help = "file, or what it is for" },
 	{}
 };
 
@@ -254,8 +264,13 @@ static void show_cell(const struct map *map, const struct term *term, struct tab
 static int show_totals(const struct map *map, const struct term *term, const struct map_total *totals)
 {
 	static const struct table_column columns[] = {
-		{ "KIND" },	   { "MAPPINGS", true }, { "SIZE", true }, { "RSS", true },
-		{ "SWAP", true },  { "HUGE", true },	 { "RESIDENT" },
+		{ .title = "KIND" },
+		{ .title = "MAPPINGS", .right = true },
+		{ .title = "SIZE", .right = true },
+		{ .title = "RSS", .right = true },
+		{ .title = "SWAP", .right = true },
+		{ .title = "HUGE", .right = true },
+		{ .title = "RESIDENT" },
 	};
 	struct map_total all = {};
 	struct table *table;

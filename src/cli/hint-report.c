@@ -223,15 +223,15 @@ static void say_failures(const struct hint_run *run)
 static int report_table(const struct hint_run *run)
 {
 	struct table_column columns[CELL_COUNT] = {
-		[CELL_PID] = { "PID", true },
-		[CELL_COMMAND] = { "COMMAND" },
-		[CELL_ADVISED] = { run->hint->dry_run ? "WOULD ADVISE" : "ADVISED", true },
-		[CELL_FAILED] = { "FAILED", true },
-		[CELL_RSS] = { "RESIDENT", true },
-		[CELL_SWAP] = { "SWAPPED", true },
-		[CELL_TIME] = { "TIME", true },
-		[CELL_RATE] = { "RATE", true },
-		[CELL_SKIPPED] = { "SKIPPED", false, true },
+		[CELL_PID] = { .title = "PID", .right = true },
+		[CELL_COMMAND] = { .title = "COMMAND" },
+		[CELL_ADVISED] = { .title = run->hint->dry_run ? "WOULD ADVISE" : "ADVISED", .right = true },
+		[CELL_FAILED] = { .title = "FAILED", .right = true },
+		[CELL_RSS] = { .title = "RESIDENT", .right = true },
+		[CELL_SWAP] = { .title = "SWAPPED", .right = true },
+		[CELL_TIME] = { .title = "TIME", .right = true },
+		[CELL_RATE] = { .title = "RATE", .right = true },
+		[CELL_SKIPPED] = { .title = "SKIPPED", .may_cut = true },
 	};
 	struct table *table;
 	struct term term;
