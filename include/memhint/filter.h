@@ -26,9 +26,11 @@ enum memhint_skip {
 	MEMHINT_SKIP_EMPTY,		/* nothing there for this advice */
 	MEMHINT_SKIP_SWAPPED,		/* PAGEOUT: out already */
 	MEMHINT_SKIP_RESIDENT,		/* WILLNEED: there already */
+	MEMHINT_SKIP_HUGE,		/* COLLAPSE: a huge page already */
 	MEMHINT_SKIP_UNALIGNED,		/* COLLAPSE: the part outside whole huge pages */
 	MEMHINT_SKIP_BUDGET,		/* max_bytes was reached */
 	MEMHINT_SKIP_CANCELLED,		/* the caller cancelled */
+	MEMHINT_SKIP_DRY_RUN,		/* would have been advised */
 	MEMHINT_SKIP_STOPPED,		/* the run ended early: the target is gone, or no permission */
 	MEMHINT_SKIP_COUNT
 };
@@ -50,7 +52,8 @@ struct memhint_filter {
 	size_t size;			/* of this structure */
 	uint32_t kinds;			/* enum memhint_kind; 0: MEMHINT_KIND_PRIVATE */
 	uint32_t flags;			/* MEMHINT_FILTER_* */
-	const char *mapping;		/* fnmatch(3) pattern on the whole name, or NULL; the map needs names */
+	const char *mapping;		/* fnmatch(3) pattern on the name or its last part, or NULL; the
+					 * map needs names */
 	uint64_t start;			/* only what lies in [start, end); both 0: everything */
 	uint64_t end;
 	uint64_t min_bytes;		/* only mappings of at least this size */

@@ -30,8 +30,9 @@ enum memhint_feature {
  * memhint_probe() - try one feature
  * @feature: which.
  *
- * Tried once, then remembered for the life of the process. Tries are made on memory and on a child
- * of the caller's own; nothing else is touched.
+ * Tried once, then remembered for the life of the process. Tries are made on memory of the caller's
+ * own; advice for other processes is tried on the parent or PID 1 with an empty list of ranges, which
+ * checks everything and does nothing.
  *
  * Context: blocks for some milliseconds the first time (BPF: up to 50).
  * Return: 0 it works; a negative errno: why not (-ENOSYS, -EOPNOTSUPP, -EINVAL the kernel lacks it;

@@ -29,9 +29,9 @@ extern "C" {
  * done whole, as the kernel stops inside one.
  *
  * Context: any thread; blocks as the system call, holds the target's mmap lock meanwhile.
- * Errors: those of process_madvise(2), unchanged. A length above SSIZE_MAX, or a sum above it, is
- * EINVAL before anything is done. For up to 1,024 ranges an unreadable @iovec is EFAULT; above that
- * it must be readable, as for any function of libc.
+ * Errors: those of process_madvise(2), unchanged. A length above SSIZE_MAX is EINVAL before anything
+ * is done. For up to 1,024 ranges an unreadable @iovec is EFAULT; above that it must be readable, as
+ * for any function of libc.
  * Return: bytes advised, or -1 with errno. Since: 0.1. Source: process_madvise(2), mm/madvise.c.
  */
 ssize_t memhint_process_madvise(int pidfd, const struct iovec *iovec, size_t vlen, int advice,

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 const struct verb *const verbs[] = {
+	&verb_ps, &verb_demo,
 	NULL,
 };
 

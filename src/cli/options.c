@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options.h"
 
+#include "columns.h"
 #include "json.h"
 #include "log.h"
 #include "parse.h"
@@ -257,6 +258,12 @@ void options_help(const struct verb *verb, FILE *file)
 		for (const struct option_text *text = (*group)->options; text->name; text++)
 			print_option(text, file);
 	}
+	if (verb->columns) {
+		fprintf(file, "\nColumns (* shown when none are chosen):\n");
+		for (const struct column *column = verb->columns; column->name; column++)
+			fprintf(file, "  %c %-24s%s\n", column->by_default ? '*' : ' ', column->name,
+				column->help);
+	}
 	fprintf(file, "\nExamples:\n%s", verb->examples);
 	fprintf(file, "\nExit status:\n"
 		      "  0 done; 1 failure; 2 wrong usage; 3 partly done; 4 no permission; 5 the target is gone\n"
@@ -291,6 +298,15 @@ void options_dump(FILE *file)
 				json_string(&json, "help", text->help);
 				json_end(&json);
 			}
+		json_end(&json);
+		json_array(&json, "columns");
+		for (const struct column *column = (*verb)->columns; column && column->name; column++) {
+			json_object(&json, NULL);
+			json_string(&json, "name", column->name);
+			json_string(&json, "help", column->help);
+			json_bool(&json, "by_default", column->by_default);
+			json_end(&json);
+		}
 		json_end(&json);
 		json_end(&json);
 	}

@@ -28,12 +28,15 @@ struct option_group {
 	const struct option_text *options;
 };
 
+struct column;
+
 struct verb {
 	const char *name;
 	const char *arguments;		/* what follows the options in the usage line, or NULL */
 	const char *summary;		/* half a line, for the list of verbs */
 	const char *description;	/* what it does, for its own --help */
 	const struct option_group *const *groups;
+	const struct column *columns;	/* that --columns and --sort take, or NULL */
 	const char *examples;		/* lines of "  memhint ...", each under its "  # why" */
 	const char *exit_status;	/* what is particular to this verb, or NULL */
 

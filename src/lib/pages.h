@@ -29,6 +29,7 @@ struct pages {
 	uint32_t supported;		/* scan: the categories that this kernel knows */
 	bool gaps;			/* pause between pieces, so that the target can take its mmap lock */
 	uint64_t zero_frame;		/* pagemap: frame of the shared zero page; 0 unknown */
+	int frame_flags_fd;		/* pagemap: of /proc/kpageflags, knows the huge zero page; -1 none */
 };
 
 /*

@@ -25,7 +25,8 @@ struct unit_text unit_bytes(uint64_t bytes)
 		tenths = (tenths + 512) / 1024;
 		unit++;
 	}
-	if (tenths % 10 == 0 || tenths >= 1000)
+	/* "4K" but "3.0M": pages make whole KiB the rule, not the exception. */
+	if (tenths >= 1000 || (unit == 0 && tenths % 10 == 0))
 		snprintf(text.text, sizeof(text.text), "%" PRIu64 "%c", (tenths + 5) / 10, letters[unit]);
 	else
 		snprintf(text.text, sizeof(text.text), "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10,

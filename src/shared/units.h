@@ -9,7 +9,7 @@ struct unit_text {
 	char text[24];
 };
 
-/* "0", "512", "4K", "12.3M", "1.2G": powers of 1,024, at most three digits and a point. */
+/* "0", "512", "4K", "3.0M", "12.3M", "120M", "1.2G": powers of 1,024, two or three digits. */
 struct unit_text unit_bytes(uint64_t bytes);
 
 /* "850us", "12.3ms", "1.23s", "2m05s", "3h12m", "5d04h". */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All mappings of a process in one run. Alone in its object, because one function that the kernel
+ * lacks (they came with 6.7) makes the whole object unusable.
+ */
+#include "vma.bpf.h"
+
+struct bpf_iter_task_vma {
+	__u64 __opaque[1];
+} __attribute__((aligned(8)));
+
+extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma *it, struct task_struct *task,
+				 __u64 addr) __ksym;
+extern struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *it) __ksym;
+extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *it) __ksym;
+
+/* Memory that the reader maps: nothing is copied on the way to it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct vma_batch);
+} batch SEC(".maps");
+
+SEC("iter/task")
+int vma_run(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct bpf_iter_task_vma it;
+	struct vm_area_struct *vma;
+	struct vma_batch *out;
+	struct mm_struct *mm;
+	__u32 zero = 0;
+
+	out = bpf_map_lookup_elem(&batch, &zero);
+	if (!task || !out)
+		return 0;
+	mm = task->mm;
+	if (!mm)
+		return 0;
+	if (out->head.limit == 0) {
+		head_meet(&out->head, task, mm);
+		return 0;
+	}
+	out->head.error = bpf_iter_task_vma_new(&it, task, out->head.start);
+	/*
+	 * Not before the iterator was made, which takes the mmap lock: a writer that it waited for
+	 * has counted up, so that one number stands for the whole batch.
+	 */
+	if (head_meet(&out->head, task, mm)) {
+		/*
+		 * The count is kept in memory, where the verifier does not follow it: in a register it
+		 * would go round the loop once for each value.
+		 */
+		volatile __u32 *count = &out->head.count;
+
+		while ((vma = bpf_iter_task_vma_next(&it))) {
+			__u32 n = *count;
+
+			if (n >= VMA_BATCH || n >= out->head.limit)
+				break;
+			vma_fill(&out->records[n], vma);
+			*count = n + 1;
+		}
+	}
+	bpf_iter_task_vma_destroy(&it);
+	return 0;
+}
+
+char _license[] SEC("license") = "GPL";

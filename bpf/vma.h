@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the BPF programs and the code that runs them say to each other. */
+#ifndef BPF_VMA_H
+#define BPF_VMA_H
+
+/* What is true of a mapping beside its vm_flags. */
+enum vma_bit {
+	VMA_HAS_FILE	= 1 << 0,
+	VMA_HAS_OPS	= 1 << 1,	/* vm_ops: without them it is anonymous memory, whatever its file */
+	VMA_HAS_ANON	= 1 << 2,	/* anon_vma: somebody has written to it privately */
+	VMA_HAS_UFFD	= 1 << 3,	/* registered with a userfaultfd, in any mode */
+	VMA_IS_HEAP	= 1 << 4,
+	VMA_IS_STACK	= 1 << 5,
+	VMA_IS_SHMEM	= 1 << 6,	/* file of tmpfs, or of the kernel's own mount of hugetlbfs */
+	VMA_IS_HUGE_ANON = 1 << 7,	/* made by MAP_ANONYMOUS | MAP_HUGETLB */
+};
+
+struct vma_record {
+	__u64 start;
+	__u64 end;
+	__u64 pgoff;
+	__u64 flags;			/* vm_flags as the kernel has them */
+	__u32 bits;			/* enum vma_bit */
+	__u32 unused;
+};
+
+/* One run of a program, and what it says of the address space as a whole. */
+struct vma_head {
+	/* in */
+	__u64 start;			/* leave out what ends at or below it */
+	__u32 limit;			/* at most so many records; 0: just the head */
+	/* out */
+	__s32 error;			/* why the list could not be walked */
+	__u32 count;			/* records */
+	__u32 tgid;			/* whose, as the first PID namespace knows it; 0: nobody came by */
+	__u32 foreign;			/* another process came by too: this kernel does not filter */
+	__u32 moved;			/* the address space was replaced meanwhile */
+	__u64 mm;			/* tells address spaces apart as long as both exist */
+	__u64 exec_id;
+	__u64 task_size;
+	__u32 lock_seq;			/* mm_lock_seq */
+	__u32 has_lock_seq;
+};
+
+/* A batch is read under one hold of the target's mmap lock: about half a millisecond. */
+#define VMA_BATCH 4096u
+
+struct vma_batch {
+	struct vma_head head;
+	struct vma_record records[VMA_BATCH];
+};
+
+#endif

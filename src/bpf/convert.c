@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "convert.h"
+
+#include <memhint/map.h>
+
+#include <stddef.h>
+
+/*
+ * The bits of vm_flags, include/linux/mm.h. They have been the same since 2.6.32 or longer on all
+ * architectures, but are no promise: calibrate.c compares them with smaps before any is believed.
+ * The bit for droppable memory does differ and is found out there. userfaultfd has no row because
+ * one of its bits differs too: there the program looks at the mapping's context instead.
+ */
+static const struct {
+	uint64_t bit;
+	uint32_t flag;
+	char letters[3];		/* in smaps: proc_pid_smaps(5) */
+} rows[] = {
+	{ 0x00000001, MEMHINT_VMA_READ, "rd" },
+	{ 0x00000002, MEMHINT_VMA_WRITE, "wr" },
+	{ 0x00000004, MEMHINT_VMA_EXEC, "ex" },
+	{ 0x00000008, MEMHINT_VMA_SHARED, "sh" },
+	{ 0x00000400, MEMHINT_VMA_PFNMAP, "pf" },
+	{ 0x00002000, MEMHINT_VMA_LOCKED, "lo" },
+	{ 0x00004000, MEMHINT_VMA_IO, "io" },
+	{ 0x00400000, MEMHINT_VMA_HUGETLB, "ht" },
+	{ 0x04000000, MEMHINT_VMA_DONTDUMP, "dd" },
+	{ 0x10000000, MEMHINT_VMA_MIXEDMAP, "mm" },
+	{ 0x20000000, MEMHINT_VMA_HUGEPAGE, "hg" },
+	{ 0x40000000, MEMHINT_VMA_NOHUGEPAGE, "nh" },
+	{ 0x80000000, MEMHINT_VMA_MERGEABLE, "mg" },
+	{ 0, MEMHINT_VMA_DROPPABLE, "dp" },
+	{ 0, MEMHINT_VMA_UFFD, "um" },
+	{ 0, MEMHINT_VMA_UFFD, "uw" },
+	{ 0, MEMHINT_VMA_UFFD, "ui" },
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+uint32_t vma_flag_by_letters(const char letters[2])
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].letters[0] == letters[0] && rows[i].letters[1] == letters[1])
+			return rows[i].flag;
+	return 0;
+}
+
+static uint32_t record_flags(const struct vma_convert *convert, const struct vma_record *record)
+{
+	uint32_t flags = 0;
+
+	for (size_t i = 0; i < ROWS; i++)
+		if (record->flags & rows[i].bit)
+			flags |= rows[i].flag;
+	if (record->flags & convert->droppable_bit)
+		flags |= MEMHINT_VMA_DROPPABLE;
+	if (record->bits & VMA_HAS_UFFD)
+		flags |= MEMHINT_VMA_UFFD;
+	return flags;
+}
+
+/* The rules stand in bpf-room.h. */
+static enum memhint_kind record_kind(const struct vma_record *record, uint32_t flags)
+{
+	if (!(record->bits & VMA_HAS_FILE)) {
+		if (record->bits & VMA_HAS_OPS)
+			return MEMHINT_KIND_SPECIAL;
+		if (record->bits & VMA_IS_HEAP)
+			return MEMHINT_KIND_HEAP;
+		if (record->bits & VMA_IS_STACK)
+			return MEMHINT_KIND_STACK;
+		return MEMHINT_KIND_ANON;
+	}
+	if (!(record->bits & VMA_HAS_OPS))
+		return MEMHINT_KIND_ANON;
+	if ((record->bits & VMA_IS_HUGE_ANON) && !(flags & MEMHINT_VMA_SHARED))
+		return MEMHINT_KIND_ANON;
+	if (record->bits & VMA_IS_SHMEM)
+		return MEMHINT_KIND_SHMEM;
+	return flags & MEMHINT_VMA_EXEC ? MEMHINT_KIND_CODE : MEMHINT_KIND_FILE;
+}
+
+void vma_convert(const struct vma_convert *convert, const struct vma_record *record,
+		 struct bpf_room_vma *ret_vma)
+{
+	uint32_t flags = record_flags(convert, record);
+
+	*ret_vma = (struct bpf_room_vma){
+		.start = record->start,
+		.end = record->end,
+		.offset = record->bits & VMA_HAS_FILE ? record->pgoff * convert->page_bytes : 0,
+		.flags = flags,
+		.kind = record_kind(record, flags),
+		.untouched = !(flags & MEMHINT_VMA_SHARED) && !(record->bits & VMA_HAS_ANON),
+	};
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From what the kernel has of a mapping to what the library says of it. */
+#ifndef BPF_CONVERT_H
+#define BPF_CONVERT_H
+
+#include "bpf-room.h"
+
+#include <linux/types.h>
+
+#include "vma.h"
+
+struct vma_convert {
+	uint64_t page_bytes;
+	uint64_t droppable_bit;		/* of vm_flags; 0: this kernel has no droppable memory */
+};
+
+void vma_convert(const struct vma_convert *convert, const struct vma_record *record,
+		 struct bpf_room_vma *ret_vma);
+
+/* A two-letter name of the VmFlags line of smaps as MEMHINT_VMA_* flag; 0 if there is none. */
+uint32_t vma_flag_by_letters(const char letters[2]);
+
+#endif

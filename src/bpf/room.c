@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The door of this room. All of it is behind one lock: the programs of a way write to memory that
+ * exists once.
+ */
+#include "bpf-room.h"
+
+#include "calibrate.h"
+#include "cleanup.h"
+#include "convert.h"
+#include "reader.h"
+
+#include <memhint/map.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The one page of a 64-bit process that is in its maps but is no mapping. */
+struct vsyscall {
+	uint64_t start;			/* 0: this kernel shows none */
+	uint64_t end;
+	uint32_t flags;
+};
+
+static struct room {
+	pthread_mutex_t lock;
+	bool knows_fork;
+	struct {
+		bool is_loaded;
+		int error;		/* why it will never load; 0: it was not tried, or may another time */
+		struct vma_reader reader;
+		struct vma_convert convert;
+	} ways[BPF_ROOM_WAYS];
+	struct vsyscall vsyscall;
+} room = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/*
+ * A forked child shares the maps with its parent: they would overwrite each other's answers. It
+ * forgets them and loads its own if it ever needs them.
+ */
+static void forget(void)
+{
+	for (size_t i = 0; i < BPF_ROOM_WAYS; i++) {
+		if (room.ways[i].is_loaded)
+			vma_reader_close(&room.ways[i].reader);
+		room.ways[i].is_loaded = false;
+	}
+}
+
+static void lock_for_fork(void)
+{
+	pthread_mutex_lock(&room.lock);
+}
+
+static void unlock_in_parent(void)
+{
+	pthread_mutex_unlock(&room.lock);
+}
+
+static void unlock_in_child(void)
+{
+	forget();
+	pthread_mutex_unlock(&room.lock);
+}
+
+__attribute__((destructor)) static void room_done(void)
+{
+	forget();
+}
+
+static int vsyscall_find(struct vsyscall *ret_vsyscall)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/self/maps", "re");
+	_cleanup_free_ char *line = NULL;
+	struct vsyscall vsyscall = {};
+	unsigned long start, end;
+	char letters[5];
+	size_t size = 0;
+
+	if (!file)
+		return -errno;
+	while (getline(&line, &size, file) > 0) {
+		if (!strstr(line, " [vsyscall]\n") ||
+		    sscanf(line, "%lx-%lx %4s", &start, &end, letters) != 3)
+			continue;
+		vsyscall = (struct vsyscall){
+			.start = start,
+			.end = end,
+			.flags = (letters[0] == 'r' ? MEMHINT_VMA_READ : 0) |
+				 (letters[1] == 'w' ? MEMHINT_VMA_WRITE : 0) |
+				 (letters[2] == 'x' ? MEMHINT_VMA_EXEC : 0),
+		};
+	}
+	*ret_vsyscall = vsyscall;
+	return 0;
+}
+
+/* Whether another try may go better: rights can be given, memory and descriptors freed. */
+static bool error_may_pass(int r)
+{
+	switch (-r) {
+	case EPERM:
+	case EACCES:
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+	case EAGAIN:
+	case EINTR:
+		return true;
+	}
+	return false;
+}
+
+static int load_locked(enum bpf_room_way way)
+{
+	struct vma_reader *reader = &room.ways[way].reader;
+	int r;
+
+	if (room.ways[way].is_loaded)
+		return 0;
+	if (room.ways[way].error < 0)
+		return room.ways[way].error;
+	if (!room.knows_fork) {
+		r = pthread_atfork(lock_for_fork, unlock_in_parent, unlock_in_child);
+		if (r != 0)
+			return -r;
+		room.knows_fork = true;
+	}
+	r = vma_reader_open(reader, way);
+	if (r == 0) {
+		r = vma_calibrate(reader, &room.ways[way].convert);
+		if (r == 0)
+			r = vsyscall_find(&room.vsyscall);
+		if (r < 0)
+			vma_reader_close(reader);
+	}
+	if (r < 0) {
+		if (!error_may_pass(r))
+			room.ways[way].error = r;
+		return r;
+	}
+	room.ways[way].is_loaded = true;
+	return 0;
+}
+
+static int room_load(enum bpf_room_way way)
+{
+	int r;
+
+	if ((unsigned int)way >= BPF_ROOM_WAYS)
+		return -EINVAL;
+	pthread_mutex_lock(&room.lock);
+	r = load_locked(way);
+	pthread_mutex_unlock(&room.lock);
+	return r;
+}
+
+/* 0: the process lives. Then the PID was its own all along. */
+static int pidfd_check(int pidfd)
+{
+	struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&pollfd, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return 0;
+	return pollfd.revents & POLLNVAL ? -EBADF : -ESRCH;
+}
+
+/*
+ * bpf_iter_task_vma_new(), as it came with 6.7, takes the mmap lock of an address space that it does
+ * not hold on to: in a process that ends at that moment it may have been freed. An open maps file
+ * keeps the structure, if not the mappings. It is also the kernel's check of whether we may see them.
+ */
+static int maps_hold(pid_t pid)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT ? -ESRCH : -errno;
+}
+
+/* Stirs all bits of a number into all others. */
+static uint64_t stir(uint64_t x)
+{
+	x = (x ^ (x >> 32)) * 0x9e3779b97f4a7c15;
+	x = (x ^ (x >> 29)) * 0xbf58476d1ce4e5b9;
+	return x ^ (x >> 32);
+}
+
+/*
+ * Bit 63 keeps what is known from being 0. In an exec the address space is replaced first and the
+ * task's exec id counted up later; the address of the mm tells the two apart in between, and does not
+ * leave this room as it is.
+ */
+static struct bpf_room_space head_space(const struct vma_head *head)
+{
+	const uint64_t is_known = 1ull << 63;
+
+	return (struct bpf_room_space){
+		.generation = head->has_lock_seq ? is_known | head->lock_seq : 0,
+		.exec_id = is_known | stir(stir(head->mm) + head->exec_id),
+	};
+}
+
+typedef int (*room_sink)(const struct bpf_room_vma *vma, void *userdata);
+
+static int sink_vsyscall(const struct vma_head *head, room_sink sink, void *userdata)
+{
+	struct bpf_room_vma vma = {
+		.start = room.vsyscall.start,
+		.end = room.vsyscall.end,
+		.flags = room.vsyscall.flags,
+		.kind = MEMHINT_KIND_SPECIAL,
+		.untouched = true,
+	};
+
+	/* A 32-bit process has no address that high. */
+	if (!room.vsyscall.start || head->task_size <= 1ull << 32)
+		return 0;
+	return sink(&vma, userdata);
+}
+
+static int read_mappings(enum bpf_room_way way, pid_t pid, room_sink sink, void *userdata,
+			 struct bpf_room_space *ret_space)
+{
+	struct vma_reader *reader = &room.ways[way].reader;
+	const struct vma_record *records;
+	struct bpf_room_vma vma;
+	uint64_t last_end = 0;
+	ssize_t n;
+	int r;
+
+	r = vma_reader_begin(reader, pid, 0);
+	if (r < 0)
+		return r;
+	while ((n = vma_reader_next(reader, &records)) > 0) {
+		for (ssize_t i = 0; i < n; i++) {
+			vma_convert(&room.ways[way].convert, &records[i], &vma);
+			if (vma.start < last_end) {
+				/* It grew downwards between two batches. */
+				if (records[i].bits & VMA_HAS_FILE)
+					vma.offset += last_end - vma.start;
+				vma.start = last_end;
+			}
+			last_end = vma.end;
+			r = sink(&vma, userdata);
+			if (r != 0)
+				return r;
+		}
+	}
+	if (n < 0)
+		return (int)n;
+	if (last_end == 0)
+		return -ESRCH;
+	r = sink_vsyscall(reader->head, sink, userdata);
+	if (r == 0)
+		*ret_space = head_space(reader->head);
+	return r;
+}
+
+static int read_space(enum bpf_room_way way, pid_t pid, struct bpf_room_space *ret_space)
+{
+	struct vma_reader *reader = &room.ways[way].reader;
+	int r = vma_reader_head(reader, pid);
+
+	if (r < 0)
+		return r;
+	if (reader->head->tgid == 0)
+		return -ESRCH;
+	*ret_space = head_space(reader->head);
+	return 0;
+}
+
+static int room_read(enum bpf_room_way way, int pidfd, pid_t pid, room_sink sink, void *userdata,
+		     struct bpf_room_space *ret_space)
+{
+	struct bpf_room_space space = {};
+	_cleanup_close_ int maps_fd = -1;
+	int alive, r;
+
+	if ((unsigned int)way >= BPF_ROOM_WAYS || pid <= 0)
+		return -EINVAL;
+	maps_fd = maps_hold(pid);
+	if (maps_fd < 0) {
+		r = pidfd_check(pidfd);
+		return r < 0 ? r : maps_fd;
+	}
+	pthread_mutex_lock(&room.lock);
+	r = load_locked(way);
+	if (r == 0) {
+		r = sink ? read_mappings(way, pid, sink, userdata, &space)
+			 : read_space(way, pid, &space);
+		vma_reader_end(&room.ways[way].reader);
+	}
+	pthread_mutex_unlock(&room.lock);
+	alive = pidfd_check(pidfd);
+	if (alive < 0)
+		return alive;
+	if (r == 0)
+		*ret_space = space;
+	return r;
+}
+
+static const struct bpf_room door = {
+	.abi = BPF_ROOM_ABI,
+	.load = room_load,
+	.read = room_read,
+};
+
+__attribute__((visibility("default"))) const struct bpf_room *memhint_bpf_room(void);
+
+const struct bpf_room *memhint_bpf_room(void)
+{
+	return &door;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Limits of a run, and targets that change under it. */
+#include "child.h"
+#include "swap.h"
+#include "tap.h"
+
+#include <memhint/memhint.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define P 4096ull
+#define MIB (1ull << 20)
+#define SIZE (64 * MIB)
+#define HUGE_SIZE (2 * MIB)
+
+enum { MEMORY };
+enum { TELL_EXEC, TELL_STOP };
+
+static void set_up(struct child_shared *shared)
+{
+	char *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED || madvise(memory, SIZE, MADV_NOHUGEPAGE) < 0)
+		_exit(3);
+	for (uint64_t i = 0; i < SIZE; i += P)
+		memory[i] = (char)(i / P);
+	shared->address[MEMORY] = (uint64_t)memory;
+}
+
+/* Memory of transparent huge pages that starts and ends inside one. */
+static void set_up_huge(struct child_shared *shared)
+{
+	char *memory = mmap(NULL, SIZE + HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t aligned = ((uint64_t)memory + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE;
+
+	if (memory == MAP_FAILED || madvise(memory, SIZE + HUGE_SIZE, MADV_HUGEPAGE) < 0)
+		_exit(3);
+	memset((void *)aligned, 1, SIZE);
+	shared->address[MEMORY] = aligned;
+}
+
+static long obey(int what, struct child_shared *shared)
+{
+	if (what == TELL_EXEC)
+		execl("/bin/cat", "cat", (char *)NULL);
+	return 0;
+}
+
+struct scene {
+	struct child child;
+	struct memhint_process *process;
+	struct memhint_map *map;
+	struct memhint_ranges *ranges;
+	struct memhint_advise_options options;
+	struct memhint_result result;
+};
+
+static void scene_begin(struct scene *scene, void (*setup)(struct child_shared *shared))
+{
+	*scene = (struct scene){ .options = { .size = sizeof(scene->options), .userdata = scene } };
+	child_start(&scene->child, setup, obey);
+	must(memhint_process_open(P_PID, (id_t)scene->child.pid, &scene->process) == 0);
+	must(memhint_map_open(scene->process, NULL, &scene->map) == 0);
+	must(memhint_ranges_new(&scene->ranges) == 0);
+	must(memhint_ranges_add(scene->ranges, scene->child.shared->address[MEMORY], SIZE) == 0);
+	scene->options.map = scene->map;
+}
+
+static int scene_advise(struct scene *scene, int advice)
+{
+	int r = memhint_advise(scene->process, scene->ranges, advice, &scene->options, &scene->result);
+
+	is(scene->result.advised.bytes + scene->result.skipped.bytes + scene->result.failed.bytes, SIZE,
+	   "every byte is accounted for");
+	return r;
+}
+
+static void scene_end(struct scene *scene)
+{
+	memhint_ranges_free(scene->ranges);
+	memhint_map_close(scene->map);
+	memhint_process_close(scene->process);
+	child_end(&scene->child);
+}
+
+static void test_budget(void)
+{
+	struct scene scene;
+
+	scene_begin(&scene, set_up);
+	scene.options.max_bytes = 3 * MIB + 5 * P;
+	is(scene_advise(&scene, MADV_COLD), 0, "a budget");
+	is(scene.result.advised.bytes, 3 * MIB + 5 * P, "is used to the last page");
+	is(scene.result.skipped_by[MEMHINT_SKIP_BUDGET].bytes, SIZE - 3 * MIB - 5 * P, "the rest is skipped");
+	scene.options.max_bytes = P - 1;
+	is(scene_advise(&scene, MADV_COLD), 0, "a budget below a page");
+	is(scene.result.advised.bytes, 0, "advises nothing");
+	scene.options.max_bytes = 2 * SIZE;
+	is(scene_advise(&scene, MADV_COLD), 0, "a budget above all");
+	is(scene.result.advised.bytes, SIZE, "advises all");
+	scene_end(&scene);
+}
+
+static void test_rate(void)
+{
+	struct scene scene;
+
+	scene_begin(&scene, set_up);
+	scene.options.bytes_per_second = 256 * MIB;
+	is(scene_advise(&scene, MADV_COLD), 0, "a rate");
+	is(scene.result.advised.bytes, SIZE, "all is advised");
+	/* 64 MiB at 256 MiB a second, less the last twentieth of a second's worth: never sooner. */
+	ok(scene.result.elapsed_usec >= 200000, "no faster than the rate (%llu us)",
+	   (unsigned long long)scene.result.elapsed_usec);
+	scene_end(&scene);
+}
+
+static volatile int cancel_flag;
+static int progress_calls;
+
+static int cancel_from_progress(const struct memhint_progress *progress, void *userdata)
+{
+	progress_calls++;
+	cancel_flag = 1;
+	return 0;
+}
+
+static int refuse_progress(const struct memhint_progress *progress, void *userdata)
+{
+	progress_calls++;
+	return 1;
+}
+
+static void test_cancel(void)
+{
+	struct scene scene;
+
+	scene_begin(&scene, set_up);
+	cancel_flag = 1;
+	scene.options.cancel = &cancel_flag;
+	is(scene_advise(&scene, MADV_COLD), -ECANCELED, "cancelled before it starts");
+	is(scene.result.advised.bytes, 0, "nothing is advised");
+	is(scene.result.skipped_by[MEMHINT_SKIP_CANCELLED].bytes, SIZE, "all is skipped as cancelled");
+
+	/* Slow enough to be told about several times, and cancelled at the first. */
+	cancel_flag = progress_calls = 0;
+	scene.options.bytes_per_second = 16 * MIB;
+	scene.options.progress = cancel_from_progress;
+	is(scene_advise(&scene, MADV_COLD), -ECANCELED, "cancelled half-way by the flag");
+	ok(scene.result.advised.bytes > 0 && scene.result.advised.bytes < SIZE / 2, "some of it was advised");
+	ok(scene.result.skipped_by[MEMHINT_SKIP_CANCELLED].bytes > SIZE / 2, "the rest was cancelled");
+
+	cancel_flag = progress_calls = 0;
+	scene.options.progress = refuse_progress;
+	is(scene_advise(&scene, MADV_COLD), -ECANCELED, "cancelled by the callback's answer");
+	is(progress_calls, 2, "which was called once, and once at the end");
+	scene_end(&scene);
+}
+
+static int kill_target(const struct memhint_progress *progress, void *userdata)
+{
+	struct scene *scene = userdata;
+
+	if (progress->done_bytes < SIZE) {
+		kill(scene->child.pid, SIGKILL);
+		waitid(P_PID, (id_t)scene->child.pid, &(siginfo_t){}, WEXITED | WNOWAIT);
+	}
+	return 0;
+}
+
+static int make_target_exec(const struct memhint_progress *progress, void *userdata)
+{
+	struct scene *scene = userdata;
+	int what = TELL_EXEC;
+
+	if (memhint_map_is_current(scene->map)) {
+		/* It answers nothing more: the exec closes the pipe. */
+		if (write(scene->child.command_fd, &what, sizeof(what)) != sizeof(what))
+			return 1;
+		while (read(scene->child.answer_fd, &what, 1) > 0)
+			;
+	}
+	return 0;
+}
+
+static void test_target_goes(void)
+{
+	struct scene scene;
+
+	scene_begin(&scene, set_up);
+	scene.options.bytes_per_second = 64 * MIB;
+	scene.options.progress = kill_target;
+	is(scene_advise(&scene, MADV_COLD), -ESRCH, "the target ends half-way");
+	ok(scene.result.advised.bytes > 0 && scene.result.advised.bytes < SIZE, "what was done is told");
+	ok(scene.result.skipped_by[MEMHINT_SKIP_STOPPED].bytes > 0, "and what was not");
+	ok(!scene.result.exec_seen, "it is not taken for an exec");
+	scene_end(&scene);
+
+	scene_begin(&scene, set_up);
+	scene.options.bytes_per_second = 64 * MIB;
+	scene.options.progress = make_target_exec;
+	is(scene_advise(&scene, MADV_COLD), -ESRCH, "the target execs half-way");
+	ok(scene.result.advised.bytes > 0 && scene.result.advised.bytes < SIZE, "what was done is told");
+	ok(scene.result.exec_seen, "the exec is seen");
+	scene_end(&scene);
+
+	scene_begin(&scene, set_up);
+	make_target_exec(&(struct memhint_progress){}, &scene);
+	is(scene_advise(&scene, MADV_COLD), -ESRCH, "the target execs before the run");
+	is(scene.result.syscalls, 0, "nothing is advised");
+	ok(scene.result.exec_seen, "the exec is seen");
+	scene_end(&scene);
+}
+
+/* A target that runs gets shorter calls than one that is stopped. */
+static void test_pace(void)
+{
+	uint64_t running_calls;
+	struct scene scene;
+
+	scene_begin(&scene, set_up);
+	is(scene_advise(&scene, MADV_PAGEOUT), 0, "pageout of a target that runs");
+	is(scene.result.advised.bytes, SIZE, "takes all");
+	running_calls = scene.result.syscalls;
+	scene_end(&scene);
+
+	scene_begin(&scene, set_up);
+	kill(scene.child.pid, SIGSTOP);
+	waitid(P_PID, (id_t)scene.child.pid, &(siginfo_t){}, WSTOPPED | WNOWAIT);
+	is(scene_advise(&scene, MADV_PAGEOUT), 0, "pageout of a stopped target");
+	is(scene.result.advised.bytes, SIZE, "takes all");
+	ok(scene.result.syscalls < running_calls, "in fewer calls (%llu, not %llu)",
+	   (unsigned long long)scene.result.syscalls, (unsigned long long)running_calls);
+	ok(memhint_process_is_stopped(scene.process), "it is stopped as before");
+	scene_end(&scene);
+}
+
+static uint64_t huge_bytes(struct scene *scene)
+{
+	const struct memhint_map_options options = { .size = sizeof(options), .want = MEMHINT_MAP_PAGES };
+	const struct memhint_vma *vma;
+	struct memhint_map *map;
+	uint64_t bytes;
+
+	must(memhint_map_open(scene->process, &options, &map) == 0);
+	vma = memhint_map_find(map, scene->child.shared->address[MEMORY]);
+	bytes = vma->huge_bytes;
+	memhint_map_close(map);
+	return bytes;
+}
+
+/* COLD of whole huge pages leaves them whole, whatever the size of a call. */
+static void test_huge_pages(void)
+{
+	struct scene scene;
+	uint64_t before;
+
+	scene_begin(&scene, set_up_huge);
+	before = huge_bytes(&scene);
+	if (!before) {
+		skip_one("huge pages are not cut", "this kernel gives no transparent huge pages");
+		scene_end(&scene);
+		return;
+	}
+	scene.options.bytes_per_second = 5 * 20 * MIB; /* calls of 5 MiB at the most */
+	is(scene_advise(&scene, MADV_COLD), 0, "cold of huge pages, in calls of an odd size");
+	is(scene.result.advised.bytes, SIZE, "advises all");
+	ok(scene.result.syscalls >= SIZE / (5 * MIB), "in many calls");
+	is(huge_bytes(&scene), before, "and splits no huge page");
+	scene.options.bytes_per_second = 0;
+	scene.options.max_bytes = 3 * MIB;
+	is(scene_advise(&scene, MADV_COLD), 0, "a budget that ends inside a huge page");
+	is(scene.result.advised.bytes, HUGE_SIZE, "ends before it");
+	is(huge_bytes(&scene), before, "and splits none");
+	scene_end(&scene);
+}
+
+int main(void)
+{
+	swap_begin();
+	test_budget();
+	test_rate();
+	test_cancel();
+	test_target_goes();
+	test_pace();
+	test_huge_pages();
+	swap_end();
+	return done_testing();
+}
