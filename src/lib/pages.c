@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "fd.h"
+#include "hold.h"
 #include "uapi.h"
 
 #include <memhint/process.h>
@@ -13,7 +14,6 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 /* What one call looks at. At 6 ns a page 128 MiB hold the target's mmap lock for 0.2 ms. */
@@ -26,10 +26,6 @@
 #define PIECE_GROWTH 8
 #define PIECE_FAST_NSEC 20000
 
-/* After the lock was held for so long in sum, a gap in which a waiting writer gets in. */
-#define HOLD_NSEC 100000
-#define GAP_NSEC 100000
-
 /* Of the categories these two came later or may be missing, and are asked for only where known. */
 #define CATEGORIES_BASE                                                                       \
 	(UAPI_PAGE_IS_WRITTEN | UAPI_PAGE_IS_FILE | UAPI_PAGE_IS_PRESENT | UAPI_PAGE_IS_SWAPPED | \
@@ -38,29 +34,6 @@
 static uint64_t page_bytes(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static uint64_t now_nsec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* Time with the target's mmap lock held since the last gap. */
-struct hold {
-	bool gaps;
-	uint64_t sum_nsec;
-};
-
-static void hold_add(struct hold *hold, uint64_t nsec, bool more)
-{
-	hold->sum_nsec += nsec;
-	if (!hold->gaps || !more || hold->sum_nsec < HOLD_NSEC)
-		return;
-	nanosleep(&(struct timespec){ .tv_nsec = GAP_NSEC }, NULL);
-	hold->sum_nsec = 0;
 }
 
 /* Joins neighbouring runs of the same state before anyone sees them. */
@@ -155,7 +128,7 @@ static int pagemap_scan(const struct pages *pages, uint64_t start, uint64_t end,
 
 		if (count > ENTRIES)
 			count = ENTRIES;
-		before = now_nsec();
+		before = hold_now_nsec();
 		n = pread(pages->fd, entries, count * sizeof(entries[0]),
 			  (off_t)(page * sizeof(entries[0])));
 		if (n < 0 && errno == EINTR)
@@ -173,7 +146,7 @@ static int pagemap_scan(const struct pages *pages, uint64_t start, uint64_t end,
 				return r;
 		}
 		start = (page + (uint64_t)n) * size;
-		hold_add(hold, now_nsec() - before, start < end);
+		hold_add(hold, hold_now_nsec() - before, start < end);
 	}
 	return 0;
 }
@@ -304,9 +277,9 @@ static int ioctl_scan(const struct pages *pages, uint64_t start, uint64_t end, s
 			.return_mask = CATEGORIES_BASE,
 		};
 
-		before = now_nsec();
+		before = hold_now_nsec();
 		n = scan_ioctl(pages->fd, &arg);
-		took = now_nsec() - before;
+		took = hold_now_nsec() - before;
 		if (n < 0)
 			return n;
 		if (arg.walk_end <= start)

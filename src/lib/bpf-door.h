@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The way to the BPF room, which may not be there. */
+#ifndef LIB_BPF_DOOR_H
+#define LIB_BPF_DOOR_H
+
+#include "bpf-room.h"
+
+/*
+ * Finds the BPF room once in the life of the process, whatever comes of it; threads are welcome.
+ * 0; -ENOENT it is not installed; -EPROTO it is of another version.
+ */
+int bpf_door_open(const struct bpf_room **ret_room);
+
+/* The same, and loads the programs for one way. 0 or a negative errno: why this way is shut. */
+int bpf_door_load(enum bpf_room_way way, const struct bpf_room **ret_room);
+
+#endif

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cleanup.h"
+#include "fd.h"
+#include "map-internal.h"
+#include "map-list.h"
+#include "map-read.h"
+#include "pages.h"
+#include "procfile.h"
+
+#include <memhint/map.h>
+#include <memhint/process.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WANT_ALL (MEMHINT_MAP_NAMES | MEMHINT_MAP_FLAGS | MEMHINT_MAP_PAGES | MEMHINT_MAP_UNPACED)
+
+/* A target that execs while it is read is read again so often. */
+#define OPEN_TRIES 3
+
+/* Mappings with a larger gap between them are scanned apart. */
+#define CLUSTER_GAP_SCAN (1ull << 30)
+#define CLUSTER_GAP_PAGEMAP (1ull << 20)
+
+/* What exec changes, even where the old address space lives on in a process that shared it. */
+struct exec_marks {
+	uint64_t start_code;
+	uint64_t start_stack;
+	uint64_t env_start;
+};
+
+struct memhint_map {
+	const struct memhint_process *process;
+	uint32_t want;
+	struct map_wanted wanted;
+	enum memhint_pages_reader pages_wanted;
+	struct pages pages;
+	struct exec_marks marks;
+	struct map_source source;
+	struct map_list list;
+	struct map_list spare;		/* the next snapshot is made here, so that a failure does no harm */
+	struct map_reading reading;
+	enum memhint_pages_reader pages_reader;
+};
+
+DEFINE_CLEANUP(struct memhint_map *, memhint_map_close)
+
+/* The stat of the main thread alone: that of the process adds up all threads. */
+static int exec_marks_read(const struct memhint_process *process, struct exec_marks *ret_marks)
+{
+	char path[48], text[1024];
+	struct proc_stat stat;
+	ssize_t n;
+	int r;
+
+	snprintf(path, sizeof(path), "task/%d/stat", memhint_process_pid(process));
+	n = fd_read_file_at(memhint_process_dirfd(process), path, text, sizeof(text));
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	r = proc_stat_parse(text, &stat);
+	if (r < 0)
+		return r;
+	*ret_marks = (struct exec_marks){
+		.start_code = stat.start_code,
+		.start_stack = stat.start_stack,
+		.env_start = stat.env_start,
+	};
+	return 0;
+}
+
+static bool map_still_holds(const struct memhint_map *map)
+{
+	struct exec_marks marks;
+
+	/* Without pagemap (a kernel built so) the marks have to do. */
+	if (map->pages.fd >= 0 && !pages_are_current(&map->pages))
+		return false;
+	return exec_marks_read(map->process, &marks) == 0 &&
+	       marks.start_code == map->marks.start_code &&
+	       marks.start_stack == map->marks.start_stack && marks.env_start == map->marks.env_start;
+}
+
+/* Adds runs to the mappings that they lie in. */
+struct page_filler {
+	struct map_list *list;
+	size_t at;
+};
+
+static int add_run(const struct page_run *run, void *userdata)
+{
+	struct page_filler *filler = userdata;
+	struct map_list *list = filler->list;
+
+	for (; filler->at < list->count; filler->at++) {
+		struct memhint_vma *vma = &list->vmas[filler->at];
+		uint64_t start, end;
+
+		if (vma->end <= run->start)
+			continue;
+		if (vma->start >= run->end)
+			break;
+		start = vma->start > run->start ? vma->start : run->start;
+		end = vma->end < run->end ? vma->end : run->end;
+		if (run->state & PAGE_RESIDENT)
+			vma->resident_bytes += end - start;
+		if (run->state & PAGE_SWAPPED)
+			vma->swapped_bytes += end - start;
+		if ((run->state & PAGE_HUGE) && !(list->notes[filler->at] & MAP_NOTE_HUGETLB))
+			vma->huge_bytes += end - start;
+		if (run->end <= vma->end)
+			break; /* the next run may be in this mapping, too */
+	}
+	return 0;
+}
+
+static int fill_pages(const struct memhint_map *map, struct map_list *list, bool keep_huge)
+{
+	bool is_scan = map->pages.reader == MEMHINT_PAGES_SCAN;
+	uint64_t gap = is_scan ? CLUSTER_GAP_SCAN : CLUSTER_GAP_PAGEMAP;
+	struct page_filler filler = { .list = list };
+	size_t first, next;
+
+	for (size_t i = 0; i < list->count; i++) {
+		list->vmas[i].resident_bytes = list->vmas[i].swapped_bytes = 0;
+		if (!keep_huge || is_scan)
+			list->vmas[i].huge_bytes = 0;
+	}
+	for (first = 0; first < list->count; first = next) {
+		int r;
+
+		for (next = first + 1; next < list->count; next++)
+			if (list->vmas[next].start - list->vmas[next - 1].end > gap)
+				break;
+		r = pages_scan(&map->pages, list->vmas[first].start, list->vmas[next - 1].end, add_run,
+			       &filler);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Reads everything into the spare list and, if the process is the same at the end, shows that. */
+static int map_fill(struct memhint_map *map)
+{
+	struct map_reading reading;
+	struct map_list old;
+	int r;
+
+	r = map_read(&map->source, &map->wanted, &map->spare, &reading);
+	if (r < 0)
+		return r;
+	if ((map->want & MEMHINT_MAP_PAGES) && map->pages_wanted != MEMHINT_PAGES_SMAPS) {
+		r = fill_pages(map, &map->spare, reading.has_counters);
+		if (r < 0)
+			return r;
+	}
+	if (!map_still_holds(map) || !memhint_process_is_alive(map->process))
+		return -ESRCH;
+	old = map->list;
+	map->list = map->spare;
+	map->spare = old;
+	map->reading = reading;
+	return 0;
+}
+
+static int map_open_once(struct memhint_map *map)
+{
+	bool gaps = !(map->want & MEMHINT_MAP_UNPACED);
+	enum memhint_pages_reader reader = map->pages_wanted;
+	int r;
+
+	map_source_init(&map->source, map->process, gaps);
+	/* Also for a list without pages: this fd tells whether the address space still exists. */
+	r = pages_open(map->process, reader == MEMHINT_PAGES_SMAPS ? MEMHINT_PAGES_AUTO : reader, gaps,
+		       &map->pages);
+	if (r == -EOPNOTSUPP && (!(map->want & MEMHINT_MAP_PAGES) || reader == MEMHINT_PAGES_SMAPS))
+		map->pages.fd = map->pages.frame_flags_fd = -1;
+	else if (r < 0)
+		return r;
+	r = exec_marks_read(map->process, &map->marks);
+	if (r < 0)
+		return r;
+	if (map->want & MEMHINT_MAP_PAGES)
+		map->pages_reader = reader == MEMHINT_PAGES_SMAPS ? reader : map->pages.reader;
+	return map_fill(map);
+}
+
+static void map_close_files(struct memhint_map *map)
+{
+	map_source_done(&map->source);
+	pages_done(&map->pages);
+}
+
+/* The caller's options, whatever the size of the structure that it was built with. */
+static int options_take(const struct memhint_map_options *options, struct memhint_map_options *ret)
+{
+	struct memhint_map_options taken = { .size = sizeof(taken) };
+	const char *bytes = (const char *)options;
+
+	if (options) {
+		if (options->size < sizeof(options->size))
+			return -EINVAL;
+		for (size_t i = sizeof(taken); i < options->size; i++)
+			if (bytes[i])
+				return -EINVAL; /* asks for what this version does not know */
+		memcpy(&taken, options,
+		       options->size < sizeof(taken) ? options->size : sizeof(taken));
+	}
+	if ((taken.want & ~WANT_ALL) || taken.reader > MEMHINT_READER_MAPS ||
+	    taken.pages_reader > MEMHINT_PAGES_SMAPS)
+		return -EINVAL;
+	*ret = taken;
+	return 0;
+}
+
+int memhint_map_open(struct memhint_process *process, const struct memhint_map_options *options,
+		     struct memhint_map **ret_map)
+{
+	_cleanup_(memhint_map_closep) struct memhint_map *map = NULL;
+	struct memhint_map_options taken;
+	int r;
+
+	r = options_take(options, &taken);
+	if (r < 0)
+		return r;
+	map = malloc(sizeof(*map));
+	if (!map)
+		return -ENOMEM;
+	*map = (struct memhint_map){
+		.process = process,
+		.want = taken.want,
+		.wanted = {
+			.reader = taken.reader,
+			.names = taken.want & MEMHINT_MAP_NAMES,
+			.flags = taken.want & MEMHINT_MAP_FLAGS,
+			.counters = (taken.want & MEMHINT_MAP_PAGES) &&
+				    taken.pages_reader == MEMHINT_PAGES_SMAPS,
+		},
+		.pages_wanted = taken.pages_reader,
+		.pages = { .fd = -1, .frame_flags_fd = -1 },
+		.source = { .maps_fd = -1, .smaps_fd = -1 },
+	};
+	/* The address space may be replaced while it is read; then the new one is meant. */
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		r = map_open_once(map);
+		if (r != -ESRCH || !memhint_process_is_alive(process))
+			break;
+		map_close_files(map);
+	}
+	if (r < 0)
+		return r;
+	*ret_map = take_pointer(map);
+	return 0;
+}
+
+int memhint_map_refresh(struct memhint_map *map)
+{
+	return map_fill(map);
+}
+
+void memhint_map_close(struct memhint_map *map)
+{
+	if (!map)
+		return;
+	map_close_files(map);
+	map_list_done(&map->list);
+	map_list_done(&map->spare);
+	free(map);
+}
+
+size_t memhint_map_count(const struct memhint_map *map)
+{
+	return map->list.count;
+}
+
+const struct memhint_vma *memhint_map_get(const struct memhint_map *map, size_t index)
+{
+	return index < map->list.count ? &map->list.vmas[index] : NULL;
+}
+
+const struct memhint_vma *memhint_map_find(const struct memhint_map *map, uint64_t address)
+{
+	return memhint_map_get(map, map_list_find(&map->list, address));
+}
+
+enum memhint_reader memhint_map_reader(const struct memhint_map *map)
+{
+	return map->reading.reader;
+}
+
+enum memhint_pages_reader memhint_map_pages_reader(const struct memhint_map *map)
+{
+	return map->pages_reader;
+}
+
+bool memhint_map_flags_known(const struct memhint_map *map)
+{
+	return map->reading.reader != MEMHINT_READER_MAPS;
+}
+
+bool memhint_map_is_current(const struct memhint_map *map)
+{
+	return map_still_holds(map);
+}
+
+bool map_is_untouched(const struct memhint_map *map, size_t index)
+{
+	return index < map->list.count && (map->list.notes[index] & MAP_NOTE_UNTOUCHED);
+}
+
+bool map_has_names(const struct memhint_map *map)
+{
+	return map->want & MEMHINT_MAP_NAMES;
+}
+
+bool map_has_pages(const struct memhint_map *map)
+{
+	return map->want & MEMHINT_MAP_PAGES;
+}
+
+int map_is_unchanged(const struct memhint_map *map)
+{
+	/* The text goes through the map's buffer, which holds nothing between two readings. */
+	struct map_source *source = (struct map_source *)&map->source;
+
+	if (!map_still_holds(map))
+		return 0;
+	return map_read_is_same(source, &map->reading);
+}
+
+const char *memhint_kind_name(enum memhint_kind kind)
+{
+	switch (kind) {
+	case MEMHINT_KIND_ANON:
+		return "anon";
+	case MEMHINT_KIND_HEAP:
+		return "heap";
+	case MEMHINT_KIND_STACK:
+		return "stack";
+	case MEMHINT_KIND_FILE:
+		return "file";
+	case MEMHINT_KIND_SHMEM:
+		return "shmem";
+	case MEMHINT_KIND_CODE:
+		return "code";
+	case MEMHINT_KIND_SPECIAL:
+		return "special";
+	}
+	return "unknown";
+}
+
+const char *memhint_reader_name(enum memhint_reader reader)
+{
+	switch (reader) {
+	case MEMHINT_READER_AUTO:
+		return "auto";
+	case MEMHINT_READER_BPF:
+		return "bpf";
+	case MEMHINT_READER_BPF_SEQ:
+		return "bpf-seq";
+	case MEMHINT_READER_SMAPS:
+		return "smaps";
+	case MEMHINT_READER_MAPS:
+		return "maps";
+	}
+	return "unknown";
+}
+
+const char *memhint_pages_reader_name(enum memhint_pages_reader reader)
+{
+	switch (reader) {
+	case MEMHINT_PAGES_AUTO:
+		return "none";
+	case MEMHINT_PAGES_SCAN:
+		return "pagemap-scan";
+	case MEMHINT_PAGES_PAGEMAP:
+		return "pagemap";
+	case MEMHINT_PAGES_SMAPS:
+		return "smaps";
+	}
+	return "unknown";
+}
