@@ -13,6 +13,7 @@ extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma *it, struct task_struc
 				 __u64 addr) __ksym;
 extern struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *it) __ksym;
 extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *it) __ksym;
+extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym; /* 6.2 */
 
 /* Memory that the reader maps: nothing is copied on the way to it. */
 struct {
@@ -26,7 +27,7 @@ struct {
 SEC("iter/task")
 int vma_run(struct bpf_iter__task *ctx)
 {
-	struct task_struct *task = ctx->task;
+	struct task_struct *task = ctx->task, *seen;
 	struct bpf_iter_task_vma it;
 	struct vm_area_struct *vma;
 	struct vma_batch *out;
@@ -36,11 +37,16 @@ int vma_run(struct bpf_iter__task *ctx)
 	out = bpf_map_lookup_elem(&batch, &zero);
 	if (!task || !out)
 		return 0;
-	mm = task->mm;
+	/*
+	 * For each look at a pointer of a structure that it trusts the verifier searches the kernel's
+	 * whole BTF for rules. We only read: without trust, loading takes 3 ms instead of 50.
+	 */
+	seen = bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct));
+	mm = seen->mm;
 	if (!mm)
 		return 0;
 	if (out->head.limit == 0) {
-		head_meet(&out->head, task, mm);
+		head_meet(&out->head, seen, mm);
 		return 0;
 	}
 	out->head.error = bpf_iter_task_vma_new(&it, task, out->head.start);
@@ -48,18 +54,25 @@ int vma_run(struct bpf_iter__task *ctx)
 	 * Not before the iterator was made, which takes the mmap lock: a writer that it waited for
 	 * has counted up, so that one number stands for the whole batch.
 	 */
-	if (head_meet(&out->head, task, mm)) {
+	if (head_meet(&out->head, seen, mm)) {
 		/*
 		 * The count is kept in memory, where the verifier does not follow it: in a register it
 		 * would go round the loop once for each value.
 		 */
 		volatile __u32 *count = &out->head.count;
 
+		head_note(&out->head, mm);
 		while ((vma = bpf_iter_task_vma_next(&it))) {
 			__u32 n = *count;
 
 			if (n >= VMA_BATCH || n >= out->head.limit)
 				break;
+			vma = bpf_rdonly_cast(vma, bpf_core_type_id_kernel(struct vm_area_struct));
+			if ((__u64)vma->vm_mm != out->head.mm) {
+				/* It was replaced between our look at it and the iterator's. */
+				out->head.moved = 1;
+				break;
+			}
 			vma_fill(&out->records[n], vma);
 			*count = n + 1;
 		}

@@ -16,12 +16,17 @@ int vma_seq(struct bpf_iter__task_vma *ctx)
 	struct vm_area_struct *vma = ctx->vma;
 	struct task_struct *task = ctx->task;
 	struct vma_record record;
+	struct mm_struct *mm;
 	struct vma_head *out;
 	__u32 zero = 0;
 
 	out = bpf_map_lookup_elem(&head, &zero);
-	if (!task || !vma || !out || !head_meet(out, task, vma->vm_mm) || vma->vm_end <= out->start)
+	if (!task || !vma || !out)
 		return 0;
+	mm = vma->vm_mm;
+	if (!mm || !head_meet(out, task, mm) || vma->vm_end <= out->start)
+		return 0;
+	head_note(out, mm);
 	vma_fill(&record, vma);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
@@ -32,8 +37,8 @@ SEC("iter/task")
 int vma_seq_head(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct vma_head *out;
 	struct mm_struct *mm;
+	struct vma_head *out;
 	__u32 zero = 0;
 
 	out = bpf_map_lookup_elem(&head, &zero);

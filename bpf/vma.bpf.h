@@ -7,16 +7,11 @@
 
 #include "vma.h"
 
-/* Numbers of the kernel: include/uapi/linux/magic.h, stat.h, include/linux/fs.h, mm.h. */
-#define TMPFS_MAGIC 0x01021994
+/* Numbers of the kernel: include/uapi/linux/magic.h, include/linux/fs.h. */
 #define HUGETLBFS_MAGIC 0x958458f6
-#define S_IFMT 00170000
-#define S_IFREG 0100000
-#define SB_KERNMOUNT (1ul << 22)
+#define SB_KERNMOUNT_SHIFT 22
 
-#define ANON_HUGEPAGE_NAME_LENGTH 13 /* of "anon_hugepage", mm/hugetlb: HUGETLB_ANON_FILE */
-
-static __always_inline unsigned char dentry_first_letter(struct dentry *dentry)
+static __always_inline __u8 dentry_first_letter(struct dentry *dentry)
 {
 	struct dentry___shortname *now = (void *)dentry;
 	struct dentry___iname *before = (void *)dentry;
@@ -28,51 +23,51 @@ static __always_inline unsigned char dentry_first_letter(struct dentry *dentry)
 	return 0;
 }
 
-/* Which of the kinds of shared memory a file is, if any. */
-static __always_inline __u32 file_bits(struct file *file)
-{
-	struct inode *inode = file->f_inode;
-	struct super_block *sb = inode->i_sb;
-	struct dentry *dentry;
-
-	/* Device files live on a tmpfs too, devtmpfs, but what they map does not. */
-	if (sb->s_magic == TMPFS_MAGIC)
-		return (inode->i_mode & S_IFMT) == S_IFREG ? VMA_IS_SHMEM : 0;
-	if (sb->s_magic != HUGETLBFS_MAGIC || !(sb->s_flags & SB_KERNMOUNT))
-		return 0;
-	/* On its own mount the kernel names files anon_hugepage, memfd:NAME or SYSVKEY. */
-	dentry = file->f_path.dentry;
-	if (dentry->d_name.len == ANON_HUGEPAGE_NAME_LENGTH && dentry_first_letter(dentry) == 'a')
-		return VMA_IS_SHMEM | VMA_IS_HUGE_ANON;
-	return VMA_IS_SHMEM;
-}
-
-/* The rules for heap and stack are those by which /proc/PID/maps names them: fs/proc/task_mmu.c. */
+/* What can be concluded from it is left to the record's reader. */
 static __always_inline void vma_fill(struct vma_record *record, struct vm_area_struct *vma)
 {
-	unsigned long start = vma->vm_start, end = vma->vm_end;
-	struct mm_struct *mm = vma->vm_mm;
 	struct file *file = vma->vm_file;
-	__u32 bits = 0;
+	__u8 bits = 0;
 
-	if (file)
-		bits |= VMA_HAS_FILE | file_bits(file);
 	if (vma->vm_ops)
 		bits |= VMA_HAS_OPS;
 	if (vma->anon_vma)
 		bits |= VMA_HAS_ANON;
 	if (bpf_core_field_exists(vma->vm_userfaultfd_ctx.ctx) && vma->vm_userfaultfd_ctx.ctx)
 		bits |= VMA_HAS_UFFD;
-	if (start < mm->brk && end > mm->start_brk)
-		bits |= VMA_IS_HEAP;
-	if (start <= mm->start_stack && end >= mm->start_stack)
-		bits |= VMA_IS_STACK;
-	record->start = start;
-	record->end = end;
+	record->magic = 0;
+	record->file_type = 0;
+	record->name_length = 0;
+	record->name_letter = 0;
+	if (file) {
+		struct inode *inode = file->f_inode;
+		struct super_block *sb = inode->i_sb;
+		__u32 magic = sb->s_magic;
+
+		bits |= VMA_HAS_FILE;
+		record->magic = magic;
+		record->file_type = inode->i_mode >> 12;
+		if (magic == HUGETLBFS_MAGIC) {
+			struct dentry *dentry = file->f_path.dentry;
+
+			bits |= (sb->s_flags >> SB_KERNMOUNT_SHIFT & 1) * VMA_IS_INTERNAL;
+			record->name_length = dentry->d_name.len;
+			record->name_letter = dentry_first_letter(dentry);
+		}
+	}
+	record->bits = bits;
+	record->start = vma->vm_start;
+	record->end = vma->vm_end;
 	record->pgoff = vma->vm_pgoff;
 	record->flags = vma->vm_flags;
-	record->bits = bits;
-	record->unused = 0;
+}
+
+/* What heap and stack are told by, as it is now. */
+static __always_inline void head_note(struct vma_head *head, struct mm_struct *mm)
+{
+	head->start_brk = mm->start_brk;
+	head->brk = mm->brk;
+	head->start_stack = mm->start_stack;
 }
 
 /* Notes whose address space this is. False: it is not the one that was begun with. */

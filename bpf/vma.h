@@ -3,16 +3,12 @@
 #ifndef BPF_VMA_H
 #define BPF_VMA_H
 
-/* What is true of a mapping beside its vm_flags. */
 enum vma_bit {
 	VMA_HAS_FILE	= 1 << 0,
 	VMA_HAS_OPS	= 1 << 1,	/* vm_ops: without them it is anonymous memory, whatever its file */
 	VMA_HAS_ANON	= 1 << 2,	/* anon_vma: somebody has written to it privately */
 	VMA_HAS_UFFD	= 1 << 3,	/* registered with a userfaultfd, in any mode */
-	VMA_IS_HEAP	= 1 << 4,
-	VMA_IS_STACK	= 1 << 5,
-	VMA_IS_SHMEM	= 1 << 6,	/* file of tmpfs, or of the kernel's own mount of hugetlbfs */
-	VMA_IS_HUGE_ANON = 1 << 7,	/* made by MAP_ANONYMOUS | MAP_HUGETLB */
+	VMA_IS_INTERNAL	= 1 << 4,	/* hugetlbfs: the kernel's own mount */
 };
 
 struct vma_record {
@@ -20,8 +16,11 @@ struct vma_record {
 	__u64 end;
 	__u64 pgoff;
 	__u64 flags;			/* vm_flags as the kernel has them */
-	__u32 bits;			/* enum vma_bit */
-	__u32 unused;
+	__u32 magic;			/* of the file's file system */
+	__u8 file_type;			/* S_IFMT of the file's mode, shifted down by 12 */
+	__u8 bits;			/* enum vma_bit */
+	__u8 name_length;		/* hugetlbfs: of the file's name */
+	__u8 name_letter;		/* hugetlbfs: with what it begins, if it is short */
 };
 
 /* One run of a program, and what it says of the address space as a whole. */
@@ -38,6 +37,9 @@ struct vma_head {
 	__u64 mm;			/* tells address spaces apart as long as both exist */
 	__u64 exec_id;
 	__u64 task_size;
+	__u64 start_brk;
+	__u64 brk;
+	__u64 start_stack;
 	__u32 lock_seq;			/* mm_lock_seq */
 	__u32 has_lock_seq;
 };

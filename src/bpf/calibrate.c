@@ -165,7 +165,8 @@ static uint64_t droppable_bits(const struct calibration *calibration)
 	return droppable & ~other;
 }
 
-static int judge(const struct calibration *calibration, struct vma_convert *ret_convert)
+static int judge(const struct calibration *calibration, const struct vma_head *head,
+		 struct vma_convert *ret_convert)
 {
 	struct vma_convert convert = { .page_bytes = calibration->page_bytes };
 	struct bpf_room_vma vma;
@@ -191,7 +192,7 @@ static int judge(const struct calibration *calibration, struct vma_convert *ret_
 
 		if (!outcome->is_made)
 			continue;
-		vma_convert(&convert, &outcome->record, &vma);
+		vma_convert(&convert, head, &outcome->record, &vma);
 		if (vma.flags != outcome->flags)
 			return -EOPNOTSUPP;
 		if (vma.kind != (trials[i].map_flags & MAP_SHARED ? MEMHINT_KIND_SHMEM
@@ -229,5 +230,5 @@ int vma_calibrate(struct vma_reader *reader, struct vma_convert *ret_convert)
 	if (r == 0)
 		r = tell_trials(&calibration);
 	munmap(memory, bytes);
-	return r < 0 ? r : judge(&calibration, ret_convert);
+	return r < 0 ? r : judge(&calibration, reader->head, ret_convert);
 }

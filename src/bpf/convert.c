@@ -3,7 +3,9 @@
 
 #include <memhint/map.h>
 
+#include <linux/magic.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 /*
  * The bits of vm_flags, include/linux/mm.h. They have been the same since 2.6.32 or longer on all
@@ -59,29 +61,49 @@ static uint32_t record_flags(const struct vma_convert *convert, const struct vma
 	return flags;
 }
 
-/* The rules stand in bpf-room.h. */
-static enum memhint_kind record_kind(const struct vma_record *record, uint32_t flags)
+static bool record_is_heap(const struct vma_head *head, const struct vma_record *record)
 {
+	return record->start < head->brk && record->end > head->start_brk;
+}
+
+static bool record_is_stack(const struct vma_head *head, const struct vma_record *record)
+{
+	return record->start <= head->start_stack && record->end >= head->start_stack;
+}
+
+/* On its own mount of hugetlbfs the kernel names files anon_hugepage, memfd:NAME or SYSVKEY. */
+static bool record_is_anon_hugetlb(const struct vma_record *record)
+{
+	return record->name_length == sizeof("anon_hugepage") - 1 && record->name_letter == 'a';
+}
+
+/* The rules stand in bpf-room.h; those for heap and stack are fs/proc/task_mmu.c's. */
+static enum memhint_kind record_kind(const struct vma_head *head, const struct vma_record *record,
+				     uint32_t flags)
+{
+	bool is_internal = record->magic == HUGETLBFS_MAGIC && (record->bits & VMA_IS_INTERNAL);
+
 	if (!(record->bits & VMA_HAS_FILE)) {
 		if (record->bits & VMA_HAS_OPS)
 			return MEMHINT_KIND_SPECIAL;
-		if (record->bits & VMA_IS_HEAP)
+		if (record_is_heap(head, record))
 			return MEMHINT_KIND_HEAP;
-		if (record->bits & VMA_IS_STACK)
+		if (record_is_stack(head, record))
 			return MEMHINT_KIND_STACK;
 		return MEMHINT_KIND_ANON;
 	}
-	if (!(record->bits & VMA_HAS_OPS))
+	if (!(record->bits & VMA_HAS_OPS)) /* /dev/zero */
 		return MEMHINT_KIND_ANON;
-	if ((record->bits & VMA_IS_HUGE_ANON) && !(flags & MEMHINT_VMA_SHARED))
+	if (is_internal && record_is_anon_hugetlb(record) && !(flags & MEMHINT_VMA_SHARED))
 		return MEMHINT_KIND_ANON;
-	if (record->bits & VMA_IS_SHMEM)
+	/* Device files live on a tmpfs too, devtmpfs, but what they map does not. */
+	if (is_internal || (record->magic == TMPFS_MAGIC && record->file_type == S_IFREG >> 12))
 		return MEMHINT_KIND_SHMEM;
 	return flags & MEMHINT_VMA_EXEC ? MEMHINT_KIND_CODE : MEMHINT_KIND_FILE;
 }
 
-void vma_convert(const struct vma_convert *convert, const struct vma_record *record,
-		 struct bpf_room_vma *ret_vma)
+void vma_convert(const struct vma_convert *convert, const struct vma_head *head,
+		 const struct vma_record *record, struct bpf_room_vma *ret_vma)
 {
 	uint32_t flags = record_flags(convert, record);
 
@@ -90,7 +112,7 @@ void vma_convert(const struct vma_convert *convert, const struct vma_record *rec
 		.end = record->end,
 		.offset = record->bits & VMA_HAS_FILE ? record->pgoff * convert->page_bytes : 0,
 		.flags = flags,
-		.kind = record_kind(record, flags),
+		.kind = record_kind(head, record, flags),
 		.untouched = !(flags & MEMHINT_VMA_SHARED) && !(record->bits & VMA_HAS_ANON),
 	};
 }

@@ -14,8 +14,9 @@ struct vma_convert {
 	uint64_t droppable_bit;		/* of vm_flags; 0: this kernel has no droppable memory */
 };
 
-void vma_convert(const struct vma_convert *convert, const struct vma_record *record,
-		 struct bpf_room_vma *ret_vma);
+/* @head as it was after @record's batch. */
+void vma_convert(const struct vma_convert *convert, const struct vma_head *head,
+		 const struct vma_record *record, struct bpf_room_vma *ret_vma);
 
 /* A two-letter name of the VmFlags line of smaps as MEMHINT_VMA_* flag; 0 if there is none. */
 uint32_t vma_flag_by_letters(const char letters[2]);

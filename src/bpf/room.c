@@ -248,7 +248,7 @@ static int read_mappings(enum bpf_room_way way, pid_t pid, room_sink sink, void 
 		return r;
 	while ((n = vma_reader_next(reader, &records)) > 0) {
 		for (ssize_t i = 0; i < n; i++) {
-			vma_convert(&room.ways[way].convert, &records[i], &vma);
+			vma_convert(&room.ways[way].convert, reader->head, &records[i], &vma);
 			if (vma.start < last_end) {
 				/* It grew downwards between two batches. */
 				if (records[i].bits & VMA_HAS_FILE)

@@ -12,11 +12,11 @@
 #include <stddef.h>
 
 /*
- * smaps unasked only for what takes it some 2 ms: it costs about 1 us a mapping and 12 ns a page,
+ * smaps unasked only for what takes it some 2 ms: it costs 1 us a mapping and 100 ns a resident page,
  * and holds the mmap lock for a whole mapping at a time.
  */
 #define SMALL_VMAS 2000u
-#define SMALL_BYTES (256ull << 20)
+#define SMALL_BYTES (32ull << 20)
 
 /* How often two readings of a changing target are tried to match. */
 #define MATCH_TRIES 3

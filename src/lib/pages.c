@@ -96,7 +96,7 @@ static uint32_t entry_state(struct pagemap_reader *reader, uint64_t page, uint64
 
 	if (entry & UAPI_PM_PRESENT) {
 		if (entry & UAPI_PM_FILE)
-			return PAGE_RESIDENT | PAGE_SHARED;
+			return PAGE_RESIDENT | (reader->pages->shared ? PAGE_SHARED : 0);
 		/* Frames are 0 to all but the privileged; then the zero pages cannot be told apart. */
 		if (frame && frame == reader->pages->zero_frame)
 			return 0;
@@ -258,6 +258,8 @@ static int ioctl_scan(const struct pages *pages, uint64_t start, uint64_t end, s
 {
 	uint64_t limit = scan_limit(pages->fd), piece = PIECE_BYTES, before, took;
 	uint64_t unwanted = pages->supported & (UAPI_PAGE_IS_PFNZERO | UAPI_PAGE_IS_GUARD);
+	/* FILE looks into every page's own structure: 50 ns instead of 10. */
+	uint64_t wanted = CATEGORIES_BASE & ~(pages->shared ? 0 : UAPI_PAGE_IS_FILE);
 	struct uapi_page_region vec[VEC_LENGTH];
 	int n, r;
 
@@ -274,7 +276,7 @@ static int ioctl_scan(const struct pages *pages, uint64_t start, uint64_t end, s
 			.category_inverted = unwanted,
 			.category_mask = unwanted,
 			.category_anyof_mask = UAPI_PAGE_IS_PRESENT | UAPI_PAGE_IS_SWAPPED,
-			.return_mask = CATEGORIES_BASE,
+			.return_mask = wanted,
 		};
 
 		before = hold_now_nsec();
