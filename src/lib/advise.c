@@ -373,19 +373,21 @@ static bool run_target_is_same(struct run *run)
 
 static ssize_t batch_call(struct run *run)
 {
-	uint64_t start = clock_usec(), end;
+	struct stopwatch watch;
+	uint64_t spent;
 	ssize_t n;
 
 	if (run_is_dry(run))
 		return (ssize_t)run->batch_bytes;
+	stopwatch_start(&watch);
 	n = vector_advise(memhint_process_pidfd(run->process), run->is_self, run->batch, run->batch_count,
 			  run->advice);
-	end = clock_usec();
+	spent = clock_usec() - watch.start_usec;
 	run->result->syscalls++;
-	if (end - start > run->result->longest_call_usec)
-		run->result->longest_call_usec = end - start;
+	if (spent > run->result->longest_call_usec)
+		run->result->longest_call_usec = spent;
 	if (n > 0)
-		pacer_account(&run->pacer, (uint64_t)n, start, end);
+		pacer_account(&run->pacer, (uint64_t)n, stopwatch_own_usec(&watch));
 	return n;
 }
 

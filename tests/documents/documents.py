@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The documents and what they are about, as data: headers, exports, man pages, the table of options."""
-import json
 import os
 import pathlib
 import re
-import subprocess
 
-ROOT = pathlib.Path(os.environ.get("SOURCE_ROOT", pathlib.Path(__file__).resolve().parents[2]))
-MEMHINT = os.environ.get("MEMHINT")
+from harness import ok, run
+
+ROOT = pathlib.Path(os.environ["SOURCE_ROOT"])
+BUILD = pathlib.Path(os.environ["BUILD_ROOT"])
+
+
+def same(have, want, name):
+    """Whether two sets of things are the same; else says what is in just one of them."""
+    have, want = set(have), set(want)
+    return ok(have == want and have, name,
+              *[f"has {item}, which it should not" for item in sorted(have - want, key=str)],
+              *[f"lacks {item}" for item in sorted(want - have, key=str)],
+              *([] if have else ["there is nothing at all"]))
+
 
 # Directories of the tree that hold nothing of ours.
 FOREIGN = re.compile(r"^(\.git|build[^/]*|\.cache|__pycache__)$")
@@ -134,13 +144,9 @@ def pages(section):
 
 # The command
 
-def run(*arguments, **more):
-    return subprocess.run([MEMHINT, *arguments], capture_output=True, text=True, check=False, timeout=60, **more)
-
-
 def table():
     """Verb -> what the command's own table says of it."""
-    return {verb["name"]: verb for verb in json.loads(run("--dump-options").stdout)["verbs"]}
+    return {verb["name"]: verb for verb in run("--dump-options").json()["verbs"]}
 
 
 def option_line(option):
