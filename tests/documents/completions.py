@@ -66,7 +66,7 @@ class Zsh:
     has_letters = True
     STUBS = r"""
         _arguments() { local word; for word in "$@"; do print -r -- "argument $word"; done }
-        compadd() { [[ $1 == -- ]] && shift; [[ $1 == -a ]] && set -- ${(P)2}; print -rl -- "$@" }
+        compadd() { [[ $1 == -J ]] && shift 2; [[ $1 == -- ]] && shift; [[ $1 == -a ]] && set -- ${(P)2}; print -rl -- "$@" }
         _describe() { print -rl -- ${${(P)4}%%:*} }
         _values() { shift 3; print -rl -- "$@" }
         compset() { return 1 }
@@ -112,7 +112,10 @@ class Zsh:
             match = re.match(r".*?(--[\w-]+)=\[[^\]]*\]:[^:]*:(.*)$", line) or re.match(r"(\*?):[^:]*:(.*)$", line)
             if match and match.group(1) == (before if before.startswith("--") else
                                             "" if verb == "advise" and before == "advise" else "*"):
-                return self.run("memhint", verb, "", function=match.group(2)).split()
+                function, _, more = match.group(2).partition(" ")
+                # As _arguments does it: options for compadd first, unless a blank leads the way.
+                function = f"{function} -J group {more}" if function else more
+                return self.run("memhint", verb, "", function=function).split()
         return []
 
 
