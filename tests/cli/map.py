@@ -112,9 +112,9 @@ with Target("anon=8388608", "reserve=1073741824", "locked=65536", "shmem=1048576
     # --- the table ------------------------------------------------------------------------------
     result = run("map", target.pid)
     lines = result.out.splitlines()
-    row = next(line for line in lines if f"{target.mappings[0]['start']:x} " in line)
+    row = next(line for line in lines if line.split()[:1] == [f"{target.mappings[0]['start']:x}"])
     ok("████████████" in row and "8.0M" in row, "all of it resident: a full bar", row)
-    row = next(line for line in lines if f"{target.mappings[1]['start']:x} " in line)
+    row = next(line for line in lines if line.split()[:1] == [f"{target.mappings[1]['start']:x}"])
     ok("░░░░░░░░░░░░" in row and "1.0G" in row, "never touched: an empty bar", row)
     ok(any(line.startswith("total ") for line in lines), "totals", result)
     ok(lines[0].split()[-1] == "NAME", "the name comes last", lines[0])
