@@ -382,6 +382,11 @@ static void set_bytes(const struct ps *ps, struct table *table, size_t cell, uin
 		table_colour(table, cell, TERM_DIM);
 }
 
+static unsigned bar_width(const struct term *term)
+{
+	return term->is_terminal && term->width < 100 ? 9 : 16;
+}
+
 static void show_cell(const struct ps *ps, const struct term *term, struct table *table, size_t cell,
 		      const struct process_row *row, uint64_t scale)
 {
@@ -435,7 +440,7 @@ static void show_cell(const struct ps *ps, const struct term *term, struct table
 		break;
 	case COLUMN_BAR:
 		table_set(table, cell,
-			  term_bar(term, 16, status->anon_bytes, status->swap_bytes,
+			  term_bar(term, bar_width(term), status->anon_bytes, status->swap_bytes,
 				   status->anon_bytes + status->swap_bytes, scale)
 				  .text);
 		break;

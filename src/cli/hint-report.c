@@ -147,12 +147,17 @@ enum {
 	CELL_ADVISED,
 	CELL_FAILED,
 	CELL_RSS,
-	CELL_SWAP,
+	CELL_SWAP,			/* of collapse: huge pages, which it is about */
 	CELL_TIME,
 	CELL_RATE,
 	CELL_SKIPPED,
 	CELL_COUNT
 };
+
+static bool makes_huge(const struct hint_run *run)
+{
+	return strcmp(memhint_advice_name(run->hint->advice), "collapse") == 0;
+}
 
 static void set_change(struct table *table, const struct term *term, size_t cell, bool both, uint64_t before,
 		       uint64_t after)
@@ -185,8 +190,12 @@ static void show_outcome(const struct hint_run *run, struct table *table, const 
 	if (result->measured) {
 		set_change(table, term, CELL_RSS, !run->hint->dry_run, result->before.rss_bytes,
 			   result->after.rss_bytes);
-		set_change(table, term, CELL_SWAP, !run->hint->dry_run, result->before.swap_bytes,
-			   result->after.swap_bytes);
+		if (makes_huge(run))
+			set_change(table, term, CELL_SWAP, !run->hint->dry_run, result->before.huge_bytes,
+				   result->after.huge_bytes);
+		else
+			set_change(table, term, CELL_SWAP, !run->hint->dry_run, result->before.swap_bytes,
+				   result->after.swap_bytes);
 	}
 	if (!run->hint->dry_run) {
 		table_set(table, CELL_TIME, unit_usec(result->elapsed_usec).text);
@@ -228,7 +237,7 @@ static int report_table(const struct hint_run *run)
 		[CELL_ADVISED] = { .title = run->hint->dry_run ? "WOULD ADVISE" : "ADVISED", .right = true },
 		[CELL_FAILED] = { .title = "FAILED", .right = true },
 		[CELL_RSS] = { .title = "RESIDENT", .right = true },
-		[CELL_SWAP] = { .title = "SWAPPED", .right = true },
+		[CELL_SWAP] = { .title = makes_huge(run) ? "HUGE" : "SWAPPED", .right = true },
 		[CELL_TIME] = { .title = "TIME", .right = true },
 		[CELL_RATE] = { .title = "RATE", .right = true },
 		[CELL_SKIPPED] = { .title = "SKIPPED", .may_cut = true },

@@ -17,7 +17,7 @@
 
 const struct verb *const verbs[] = {
 	&verb_ps, &verb_map, &verb_cold, &verb_pageout, &verb_willneed, &verb_collapse, &verb_advise,
-	&verb_demo,
+	&verb_doctor, &verb_demo,
 	NULL,
 };
 
