@@ -182,8 +182,13 @@ with Target("anon=8388608", "shmem=2097152", "comm=memhint-bigger!") as big, \
     status, seen, _ = run_on_terminal("ps", big.pid, small.pid)
     ok(status == 0 and "2 processes: resident" in seen, "totals on a terminal", seen)
     ok("\033[32m█" in seen, "a green bar on a terminal", repr(seen))
-    status, seen, _ = run_on_terminal("ps", big.pid, columns=72, env=environment(NO_COLOR="1"))
-    ok(max(len(line) for line in seen.splitlines()[:2]) <= 72, "rows fit the terminal", seen)
+    plain = environment(NO_COLOR="1")
+    columns = ("ps", "--columns", "pid,rss,command", big.pid)
+    width = len(run_on_terminal(*columns, env=plain)[1].splitlines()[1])
+    seen = run_on_terminal(*columns, env=plain, columns=width - 4)[1]
+    ok(len(seen.splitlines()[1]) <= width - 4, "the name is cut where the terminal is narrow", seen)
+    seen = run_on_terminal("ps", big.pid, env=plain, columns=80)[1]
+    ok(seen.count("█" * 10) == 0 and "█" * 9 in seen, "and the bar is shorter", seen)
     ok("\033[" not in run_on_terminal("ps", big.pid, env=environment(NO_COLOR="1"))[1], "NO_COLOR")
 
 # --- what is not shown unless asked for ---------------------------------------------------------
