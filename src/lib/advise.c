@@ -5,6 +5,7 @@
 #include "pace.h"
 #include "page-size.h"
 #include "pages.h"
+#include "procfile.h"
 #include "ranges.h"
 #include "uapi.h"
 #include "usage.h"
@@ -363,11 +364,23 @@ static int run_refused(struct run *run, uint64_t length, int error)
 	return 0;
 }
 
+/*
+ * Its old address space is gone: was it replaced? A process that exits gives its memory back some
+ * time before its pidfd tells that it has ended.
+ */
+static bool has_execed(const struct memhint_process *process)
+{
+	struct proc_stat stat;
+
+	return memhint_process_is_alive(process) &&
+	       proc_stat_read(memhint_process_dirfd(process), &stat) == 0 && !(stat.flags & PROC_FLAG_EXITING);
+}
+
 static bool run_target_is_same(struct run *run)
 {
 	if (run->pages.fd < 0 || pages_are_current(&run->pages))
 		return true;
-	run->result->exec_seen = memhint_process_is_alive(run->process);
+	run->result->exec_seen = has_execed(run->process);
 	return false;
 }
 
@@ -517,7 +530,7 @@ static int run_begin(struct run *run)
 	if (r < 0)
 		run->pages.fd = -1; /* no measuring, then; the kernel decides about the advice */
 	if (map && !memhint_map_is_current(map)) {
-		run->result->exec_seen = memhint_process_is_alive(run->process);
+		run->result->exec_seen = has_execed(run->process);
 		return -ESRCH;
 	}
 	if (!run->is_self)

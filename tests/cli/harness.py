@@ -151,7 +151,7 @@ class Target:
         self.end()
 
     def state(self):
-        with open(f"/proc/{self.pid}/stat") as file:
+        with open(f"/proc/{self.pid}/stat", errors="replace") as file:
             return file.read().rsplit(")", 1)[1].split()[0]
 
     def tell(self, command):

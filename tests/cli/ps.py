@@ -37,7 +37,7 @@ complains(2, "not a number", "ps", "--limit", "0")
 complains(2, "not a number", "ps", "--limit", "many")
 complains(5, "no process", "ps", dead_pid())
 
-with Target("anon=8388608", "shmem=2097152", "comm=memhint-big") as big, \
+with Target("anon=8388608", "shmem=2097152", "comm=memhint-bigger!") as big, \
         Target("anon=1048576", "comm=odd \"name\\") as small:
     # --- one process, as JSON -----------------------------------------------------------------
     result = run("ps", "--json", big.pid)
@@ -49,7 +49,7 @@ with Target("anon=8388608", "shmem=2097152", "comm=memhint-big") as big, \
     status = status_of(big.pid)
     equal(process["pid"], big.pid, "its PID")
     equal(process["parent_pid"], os.getpid(), "its parent")
-    equal(process["comm"], "memhint-big", "its name")
+    equal(process["comm"], "memhint-bigger!", "its name")
     equal(process["uid"], os.geteuid(), "its user")
     equal(process["user"], pwd.getpwuid(os.geteuid()).pw_name, "its user's name")
     equal(process["state"], "S", "it sleeps")
@@ -84,7 +84,7 @@ with Target("anon=8388608", "shmem=2097152", "comm=memhint-big") as big, \
     equal(chosen("--pid", big.pid, "--pid", small.pid), both, "--pid twice")
     equal(chosen("-p", big.pid, small.pid), both, "--pid and an argument")
     equal(chosen(big.pid, big.pid), [big.pid], "a PID twice is one process")
-    equal(chosen("--comm", "memhint-big"), [big.pid], "--comm")
+    equal(chosen("--comm", "memhint-bigger!"), [big.pid], "--comm")
     equal(chosen("--comm", "memhint-b*"), [big.pid], "--comm with a pattern")
     equal(chosen("--comm", "memhint-b*", "--comm", "odd*"), both, "--comm twice: either")
     equal(chosen("--comm", "memhint-b*", "--pid", small.pid), both, "a PID beside a pattern")
@@ -163,7 +163,7 @@ with Target("anon=8388608", "shmem=2097152", "comm=memhint-big") as big, \
     equal(len(set(ends)), 1, "numbers are aligned to the right", result)
     ok("█" in lines[1], "a bar", result)
     ok(lines[1].count("█") > lines[2].count("█") >= 1, "the larger has the longer bar", result)
-    equal(run("ps", "--columns", "pid,command", big.pid).out.splitlines()[1].split(), [str(big.pid), "memhint-big"],
+    equal(run("ps", "--columns", "pid,command", big.pid).out.splitlines()[1].split(), [str(big.pid), "memhint-bigger!"],
           "--columns")
     heading = run("ps", "--columns", "+threads,ppid", big.pid).out.splitlines()[0].split()
     equal(heading[-3:], ["THREADS", "PPID", "COMMAND"], "--columns with a plus: before the name")
@@ -182,8 +182,13 @@ with Target("anon=8388608", "shmem=2097152", "comm=memhint-big") as big, \
     status, seen, _ = run_on_terminal("ps", big.pid, small.pid)
     ok(status == 0 and "2 processes: resident" in seen, "totals on a terminal", seen)
     ok("\033[32m█" in seen, "a green bar on a terminal", repr(seen))
-    status, seen, _ = run_on_terminal("ps", big.pid, columns=66, env=environment(NO_COLOR="1"))
-    ok(max(len(line) for line in seen.splitlines()[:2]) <= 66, "rows fit the terminal", seen)
+    plain = environment(NO_COLOR="1")
+    columns = ("ps", "--columns", "pid,rss,command", big.pid)
+    width = len(run_on_terminal(*columns, env=plain)[1].splitlines()[1])
+    seen = run_on_terminal(*columns, env=plain, columns=width - 4)[1]
+    ok(len(seen.splitlines()[1]) <= width - 4, "the name is cut where the terminal is narrow", seen)
+    seen = run_on_terminal("ps", big.pid, env=plain, columns=80)[1]
+    ok(seen.count("█" * 10) == 0 and "█" * 9 in seen, "and the bar is shorter", seen)
     ok("\033[" not in run_on_terminal("ps", big.pid, env=environment(NO_COLOR="1"))[1], "NO_COLOR")
 
 # --- what is not shown unless asked for ---------------------------------------------------------
