@@ -70,8 +70,8 @@ struct bpf_room {
 	 * Hands every mapping of a process to @sink in order of address, then fills in @ret_space.
 	 * @pidfd decides which process; @pid is the same in the caller's PID namespace.
 	 * Stops when @sink returns non-zero and returns that. 0 or a negative errno: -ESRCH it has
-	 * ended or has no memory; -EAGAIN the list was locked for too long, or exec replaced it
-	 * meanwhile; -EACCES ptrace access is refused; -EBADF; and what load() may say, for it loads
+	 * ended or has no memory; -EAGAIN it changes its mappings all the time (RUN only: SEQ waits
+	 * its turn), or exec replaced them meanwhile; -EACCES ptrace access is refused; -EBADF; and what load() may say, for it loads
 	 * what is not loaded. On failure what @sink got is void.
 	 *
 	 * @ret_space is as it was before the first mapping was read: if it is the same when the last

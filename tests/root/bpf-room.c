@@ -760,20 +760,28 @@ static void test_threads(void)
 #define BUSY_PAGES 10000
 enum { ADDRESS_BUSY = 4 };
 
-/* Merges three mappings, splits them again; the area as a whole stays mapped. */
+#define BUSY_BLOCK 200
+
+/*
+ * Merges a block of mappings into one and splits it again, page by page; the area as a whole stays
+ * mapped. At times it rests, so that a reader can be between two changes when it begins and ends.
+ */
 static void *map_forever(void *userdata)
 {
 	struct child_shared *shared = userdata;
 	char *area = (char *)(uintptr_t)shared->address[ADDRESS_BUSY];
 
-	for (size_t i = 0;; i = (i + 2) % BUSY_PAGES) {
-		void *memory = mmap(NULL, 3 * page_bytes(), PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (size_t block = 0;; block = (block + BUSY_BLOCK) % BUSY_PAGES) {
+		char *start = area + block * page_bytes();
 
-		if (memory == MAP_FAILED || munmap(memory, 3 * page_bytes()) < 0 ||
-		    mprotect(area + i * page_bytes(), page_bytes(), PROT_READ) < 0 ||
-		    mprotect(area + i * page_bytes(), page_bytes(), PROT_NONE) < 0)
+		if (mprotect(start, BUSY_BLOCK * page_bytes(), PROT_READ) < 0)
 			_exit(1);
+		for (size_t i = 0; i < BUSY_BLOCK; i += 2) {
+			if (mprotect(start + i * page_bytes(), page_bytes(), PROT_NONE) < 0)
+				_exit(1);
+			for (volatile size_t rest = 0; rest < i * (block % 7) * 8; rest++)
+				;
+		}
 	}
 	return NULL;
 }
