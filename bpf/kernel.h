@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The few structures of the kernel that the programs look into. Only the names of the fields matter:
- * where they are is looked up in the running kernel's BTF when a program is loaded.
+ * The few structures of the kernel that the programs look into. Only the names of the fields
+ * matter: where they are is looked up in the running kernel's BTF when a program is loaded.
  */
 #ifndef BPF_KERNEL_H
 #define BPF_KERNEL_H

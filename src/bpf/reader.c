@@ -85,7 +85,8 @@ int vma_reader_open(struct vma_reader *reader, enum bpf_room_way way)
 	r = way == BPF_ROOM_RUN ? load_run(reader) : load_seq(reader);
 	if (r < 0)
 		return r;
-	memory = mmap(NULL, reader->head_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, reader->map_fd, 0);
+	memory = mmap(NULL, reader->head_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      reader->map_fd, 0);
 	if (memory == MAP_FAILED) {
 		r = -errno;
 		vma_reader_close(reader);
@@ -113,7 +114,9 @@ void vma_reader_close(struct vma_reader *reader)
 	close_fd(&reader->map_fd);
 }
 
-/* A link ties a program to a process; the descriptor that it gives is read to run the program once. */
+/*
+ * A link ties a program to a process; the descriptor that it gives is read to run the program once.
+ */
 static int link_create(int program_fd, pid_t pid, bool all_threads)
 {
 	union bpf_iter_link_info info;
@@ -190,8 +193,9 @@ int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
 	reader->is_last = false;
 	reader->stuck = 0;
 	/*
-	 * One thread is enough. But a task_vma iterator over one thread never ends: at the end it begins
-	 * its last buffer again. Over all threads it ends, and the program leaves out all but the first.
+	 * One thread is enough. But a task_vma iterator over one thread never ends: at the end it
+	 * begins its last buffer again. Over all threads it ends, and the program leaves out all
+	 * but the first.
 	 */
 	reader->link_fd = link_create(reader->program_fd, pid, reader->way == BPF_ROOM_SEQ);
 	if (reader->link_fd < 0)
@@ -219,8 +223,12 @@ static int run_once(struct vma_reader *reader)
 	r = link_run(reader->link_fd);
 	if (r < 0)
 		return r;
+	if (head->error == -EBUSY)
+		return -EAGAIN;
+	if (head->error == -ENOENT)
+		return -ESRCH;
 	if (head->error < 0)
-		return head->error == -EBUSY ? -EAGAIN : head->error == -ENOENT ? -ESRCH : head->error;
+		return head->error;
 	return head->disturbed ? -EAGAIN : 0;
 }
 
@@ -237,7 +245,10 @@ static ssize_t next_run(struct vma_reader *reader, const struct vma_record **ret
 		if (r == 0)
 			r = head_check(head);
 		else if (r == -EAGAIN && i < BUSY_TRIES && !head->moved && !head->foreign) {
-			/* Shorter batches find room between the changes; a long change wants patience. */
+			/*
+			 * Shorter batches find room between the changes; a long change wants
+			 * patience.
+			 */
 			if (reader->limit > LIMIT_MIN)
 				reader->limit /= 2;
 			else
@@ -278,7 +289,10 @@ ssize_t vma_reader_next(struct vma_reader *reader, const struct vma_record **ret
 					: next_seq(reader, ret_records);
 	if (n <= 0)
 		return n;
-	/* After contention one may bring nothing new; a kernel that goes in circles must not hang us. */
+	/*
+	 * After contention one may bring nothing new; a kernel that goes in circles must not hang
+	 * us.
+	 */
 	if ((*ret_records)[n - 1].end > reader->start)
 		reader->stuck = 0;
 	else if (++reader->stuck > STUCK_MAX)
