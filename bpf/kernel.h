@@ -46,6 +46,21 @@ struct mm_struct___seqcount {
 	struct seqcount mm_lock_seq;
 } _core_;
 
+/* The count of an rw_semaphore that is not PREEMPT_RT's: bit 0 is set while a writer holds it. */
+typedef struct {
+	__s64 counter;
+} _core_ atomic64_t;
+
+typedef atomic64_t atomic_long_t;
+
+struct rw_semaphore {
+	atomic_long_t count;
+} _core_;
+
+struct mm_struct___rwsem {
+	struct rw_semaphore mmap_lock;
+} _core_;
+
 struct super_block {
 	unsigned long s_flags, s_magic;
 } _core_;
@@ -103,7 +118,7 @@ struct vm_area_struct {
 } _core_;
 
 struct task_struct {
-	int tgid;
+	int pid, tgid;
 	struct mm_struct *mm;
 	__u64 self_exec_id;
 } _core_;

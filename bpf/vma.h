@@ -34,6 +34,7 @@ struct vma_head {
 	__u32 tgid;			/* whose, as the first PID namespace knows it; 0: nobody came by */
 	__u32 foreign;			/* another process came by too: this kernel does not filter */
 	__u32 moved;			/* the address space was replaced meanwhile */
+	__u32 disturbed;		/* it was being changed: mappings may be missing */
 	__u64 mm;			/* tells address spaces apart as long as both exist */
 	__u64 exec_id;
 	__u64 task_size;
@@ -42,9 +43,10 @@ struct vma_head {
 	__u64 start_stack;
 	__u32 lock_seq;			/* mm_lock_seq */
 	__u32 has_lock_seq;
+	__u32 unused;
 };
 
-/* A batch is read under one hold of the target's mmap lock: about half a millisecond. */
+/* Some kernels hold the target's mmap lock for a batch: for about half a millisecond. */
 #define VMA_BATCH 4096u
 
 struct vma_batch {

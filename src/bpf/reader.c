@@ -18,6 +18,12 @@
 #define BUSY_TRIES 100
 #define BUSY_PAUSE_NSEC 100000
 
+
+/* The shortest batch that is tried when others are disturbed; a power of two, as VMA_BATCH is. */
+#define LIMIT_MIN 32
+
+#define STUCK_MAX 16
+
 static size_t round_to_pages(size_t bytes)
 {
 	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
@@ -108,15 +114,17 @@ void vma_reader_close(struct vma_reader *reader)
 }
 
 /* A link ties a program to a process; the descriptor that it gives is read to run the program once. */
-static int link_create(int program_fd, pid_t pid)
+static int link_create(int program_fd, pid_t pid, bool all_threads)
 {
 	union bpf_iter_link_info info;
 	union bpf_attr attr;
 	int fd;
 
-	/* The thread that leads the process: the other ones would give the same list again. */
 	memset(&info, 0, sizeof(info));
-	info.task.tid = (uint32_t)pid;
+	if (all_threads)
+		info.task.pid = (uint32_t)pid;
+	else
+		info.task.tid = (uint32_t)pid;
 	memset(&attr, 0, sizeof(attr));
 	attr.link_create.prog_fd = (uint32_t)program_fd;
 	attr.link_create.attach_type = BPF_TRACE_ITER;
@@ -177,8 +185,15 @@ int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
 
 	memset(reader->head, 0, sizeof(*reader->head));
 	reader->start = start;
+	reader->limit = VMA_BATCH;
+	reader->is_first = true;
 	reader->is_last = false;
-	reader->link_fd = link_create(reader->program_fd, pid);
+	reader->stuck = 0;
+	/*
+	 * One thread is enough. But a task_vma iterator over one thread never ends: at the end it begins
+	 * its last buffer again. Over all threads it ends, and the program leaves out all but the first.
+	 */
+	reader->link_fd = link_create(reader->program_fd, pid, reader->way == BPF_ROOM_SEQ);
 	if (reader->link_fd < 0)
 		return reader->link_fd;
 	if (reader->way == BPF_ROOM_RUN)
@@ -188,37 +203,56 @@ int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
 	return r < 0 ? r : 0;
 }
 
+/* Runs the program for one batch. 0, -EAGAIN if another try may go better, or a negative errno. */
+static int run_once(struct vma_reader *reader)
+{
+	struct vma_head *head = reader->head;
+	int r;
+
+	if (reader->is_first)
+		memset(head, 0, sizeof(*head));
+	head->start = reader->start;
+	head->limit = reader->limit;
+	head->count = 0;
+	head->error = 0;
+	head->disturbed = 0;
+	r = link_run(reader->link_fd);
+	if (r < 0)
+		return r;
+	if (head->error < 0)
+		return head->error == -EBUSY ? -EAGAIN : head->error == -ENOENT ? -ESRCH : head->error;
+	return head->disturbed ? -EAGAIN : 0;
+}
+
 static ssize_t next_run(struct vma_reader *reader, const struct vma_record **ret_records)
 {
 	struct vma_batch *batch = (struct vma_batch *)reader->head;
 	struct vma_head *head = reader->head;
-	bool is_first = head->tgid == 0;
 	int r;
 
 	if (reader->is_last)
 		return 0;
 	for (int i = 0;; i++) {
-		if (is_first)
-			memset(head, 0, sizeof(*head));
-		head->start = reader->start;
-		head->limit = VMA_BATCH;
-		head->count = 0;
-		head->error = 0;
-		r = link_run(reader->link_fd);
+		r = run_once(reader);
 		if (r == 0)
 			r = head_check(head);
-		if (r < 0)
-			return r;
-		if (head->error != -EBUSY)
-			break;
-		if (i == BUSY_TRIES)
-			return -EAGAIN;
-		nanosleep(&(struct timespec){ .tv_nsec = BUSY_PAUSE_NSEC }, NULL);
+		else if (r == -EAGAIN && i < BUSY_TRIES && !head->moved && !head->foreign) {
+			/* Shorter batches find room between the changes; a long change wants patience. */
+			if (reader->limit > LIMIT_MIN)
+				reader->limit /= 2;
+			else
+				nanosleep(&(struct timespec){ .tv_nsec = BUSY_PAUSE_NSEC }, NULL);
+			continue;
+		}
+		break;
 	}
-	if (head->error < 0)
-		return head->error == -ENOENT ? -ESRCH : head->error;
+	if (r < 0)
+		return r;
 	*ret_records = batch->records;
-	reader->is_last = head->count < VMA_BATCH;
+	reader->is_first = false;
+	reader->is_last = head->count < reader->limit;
+	if (reader->limit < VMA_BATCH)
+		reader->limit *= 2;
 	return head->count < VMA_BATCH ? head->count : VMA_BATCH;
 }
 
@@ -242,8 +276,14 @@ ssize_t vma_reader_next(struct vma_reader *reader, const struct vma_record **ret
 
 	n = reader->way == BPF_ROOM_RUN ? next_run(reader, ret_records)
 					: next_seq(reader, ret_records);
-	if (n > 0)
-		reader->start = (*ret_records)[n - 1].end;
+	if (n <= 0)
+		return n;
+	/* After contention one may bring nothing new; a kernel that goes in circles must not hang us. */
+	if ((*ret_records)[n - 1].end > reader->start)
+		reader->stuck = 0;
+	else if (++reader->stuck > STUCK_MAX)
+		return -EIO;
+	reader->start = (*ret_records)[n - 1].end;
 	return n;
 }
 
@@ -255,7 +295,7 @@ void vma_reader_end(struct vma_reader *reader)
 
 int vma_reader_head(struct vma_reader *reader, pid_t pid)
 {
-	_cleanup_close_ int link_fd = link_create(reader->head_program_fd, pid);
+	_cleanup_close_ int link_fd = link_create(reader->head_program_fd, pid, false);
 	int r;
 
 	if (link_fd < 0)

@@ -22,7 +22,10 @@ struct vma_reader {
 	int link_fd;			/* -1: nothing is */
 	int iter_fd;
 	uint64_t start;			/* what ends at or below it has been read */
+	uint32_t limit;			/* records in the next batch */
+	bool is_first;			/* no batch came yet */
 	bool is_last;			/* nothing will come after this batch */
+	unsigned int stuck;		/* batches on end that brought nothing new */
 	struct vma_record buffer[1024];	/* the way SEQ: more than the kernel gives at a time */
 };
 
