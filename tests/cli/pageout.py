@@ -60,8 +60,10 @@ with Zram() as zram:
         row = run("ps", "--columns", "pid,bar", target.pid).row(target.pid)
         ok("▒" * 10 in row[1], "and its bar", row)
         start = f"{target.mappings[0]['start']:#x}"
-        mapping = next(m for m in run("map", "--json", target.pid).json()["mappings"] if m["start"] == start)
+        value = run("map", "--json", target.pid).json()
+        mapping = next(m for m in value["mappings"] if m["start"] == start)
         equal((mapping["rss_bytes"], mapping["swap_bytes"]), (0, 64 * MIB), "map shows it")
+        ok(value["totals"]["anon"]["swap_bytes"] >= 64 * MIB, "in the totals too", value["totals"])
         ok("▒" * 12 in run("map", "--only", "anon", target.pid).out, "and its bar")
 
         one = run("pageout", "--json", "--force", "--range", target.range(), target.pid).json()["targets"][0]
