@@ -479,11 +479,20 @@ int target_status(int error)
 	}
 }
 
+/* A process that exits gives its memory back some time before its pidfd tells that it has ended. */
+static bool is_ending(const struct memhint_process *process)
+{
+	struct proc_stat stat;
+
+	return !memhint_process_is_alive(process) ||
+	       proc_stat_read(memhint_process_dirfd(process), &stat) < 0 || (stat.flags & PROC_FLAG_EXITING);
+}
+
 int target_failed(const struct target *target, int error)
 {
 	pid_t pid = memhint_process_pid(target->process);
 
-	if (error == -ESRCH && !memhint_process_is_alive(target->process))
+	if (error == -ESRCH && is_ending(target->process))
 		log_error("process %d (%s) has ended", pid, target->stat.comm);
 	else if (error == -ESRCH)
 		log_error("process %d (%s) has replaced its address space by exec", pid, target->stat.comm);

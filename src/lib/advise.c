@@ -5,6 +5,7 @@
 #include "pace.h"
 #include "page-size.h"
 #include "pages.h"
+#include "procfile.h"
 #include "ranges.h"
 #include "uapi.h"
 #include "usage.h"
@@ -363,6 +364,19 @@ static int run_refused(struct run *run, uint64_t length, int error)
 	return 0;
 }
 
+/*
+ * Its address space is gone: was it replaced? A process that exits gives its memory back some time
+ * before its pidfd tells that it has ended, and a kernel thread never had any.
+ */
+static bool has_execed(const struct memhint_process *process)
+{
+	struct proc_stat stat;
+
+	return memhint_process_is_alive(process) &&
+	       proc_stat_read(memhint_process_dirfd(process), &stat) == 0 &&
+	       !(stat.flags & (PROC_FLAG_EXITING | PROC_FLAG_KTHREAD));
+}
+
 static bool run_target_is_same(const struct run *run)
 {
 	return run->pages.fd < 0 || pages_are_current(&run->pages);
@@ -566,8 +580,7 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 		ret_result->measured = usage_measure(&run.pages, ranges, &ret_result->after) == 0;
 	if (run_measures(&run) && run.options.map && map_is_unchanged(run.options.map) == 0)
 		ret_result->map_changed = true;
-	/* Its address space is gone, but it lives: so it has a new one. */
-	ret_result->exec_seen = r == -ESRCH && memhint_process_is_alive(process);
+	ret_result->exec_seen = r == -ESRCH && has_execed(process);
 	run_tell_progress(&run, clock_usec());
 	pages_done(&run.pages);
 	result_end(ret_result);
