@@ -103,7 +103,7 @@ struct vm_area_struct {
 } _core_;
 
 struct task_struct {
-	int tgid;
+	int pid, tgid;
 	struct mm_struct *mm;
 	__u64 self_exec_id;
 } _core_;

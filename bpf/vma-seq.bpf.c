@@ -21,7 +21,7 @@ int vma_seq(struct bpf_iter__task_vma *ctx)
 	__u32 zero = 0;
 
 	out = bpf_map_lookup_elem(&head, &zero);
-	if (!task || !vma || !out)
+	if (!task || !vma || !out || task->pid != task->tgid)
 		return 0;
 	mm = vma->vm_mm;
 	if (!mm || !head_meet(out, task, mm) || vma->vm_end <= out->start)

@@ -115,7 +115,10 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 /** memhint_advice_name() - "cold", "pageout", "populate_read", ...; NULL if unknown. Since: 0.1. */
 const char *memhint_advice_name(int advice);
 
-/** memhint_advice_parse() - the reverse, "MADV_COLD" and "COLD" too. Errors: -EINVAL. Since: 0.1. */
+/**
+ * memhint_advice_parse() - the reverse, "MADV_COLD" and "COLD" too
+ * Errors: -EINVAL. Return: 0 or a negative errno. Since: 0.1.
+ */
 int memhint_advice_parse(const char *name, int *ret_advice);
 
 /** memhint_advice_is_remote() - whether process_madvise(2) takes it for other processes. Since: 0.1. */

@@ -80,12 +80,16 @@ struct memhint_filter {
 int memhint_select(struct memhint_process *process, const struct memhint_map *map,
 		   const struct memhint_filter *filter, int advice, struct memhint_ranges **ret_ranges);
 
-/** memhint_ranges_new() - an empty list, to be filled by hand. Errors: -ENOMEM. Since: 0.1. */
+/**
+ * memhint_ranges_new() - an empty list, to be filled by hand
+ * Errors: -ENOMEM. Return: 0 or a negative errno. Since: 0.1.
+ */
 int memhint_ranges_new(struct memhint_ranges **ret_ranges);
 
 /**
  * memhint_ranges_add() - append a range; it is advised as it stands, unseen
- * Errors: -EINVAL empty, wraps around, or the start is not page aligned; -ENOMEM. Since: 0.1.
+ * Errors: -EINVAL empty, wraps around, or the start is not page aligned; -ENOMEM.
+ * Return: 0 or a negative errno. Since: 0.1.
  */
 int memhint_ranges_add(struct memhint_ranges *ranges, uint64_t start, uint64_t length_bytes);
 

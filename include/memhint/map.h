@@ -73,8 +73,9 @@ enum memhint_reader {
 enum memhint_pages_reader {
 	MEMHINT_PAGES_AUTO,
 	MEMHINT_PAGES_SCAN,		/* PAGEMAP_SCAN (6.7) */
-	MEMHINT_PAGES_PAGEMAP,		/* /proc/PID/pagemap, page by page */
-	MEMHINT_PAGES_SMAPS,		/* the sums of /proc/PID/smaps */
+	MEMHINT_PAGES_PAGEMAP,		/* /proc/PID/pagemap, page by page: cannot tell huge_bytes */
+	MEMHINT_PAGES_SMAPS,		/* the sums of /proc/PID/smaps: swapped_bytes of shared memory holds,
+					 * too, what is swapped out of the file, but in no page table */
 };
 
 #define MEMHINT_MAP_NAMES	(1u << 0)	/* fill in name */
@@ -92,7 +93,7 @@ struct memhint_map_options {
 
 /**
  * memhint_map_open() - take a snapshot of a process's address space
- * @process: whose.
+ * @process: whose; it must stay open for as long as the snapshot.
  * @options: or NULL.
  * @ret_map: the snapshot; close it with memhint_map_close().
  *
@@ -101,9 +102,14 @@ struct memhint_map_options {
  * same answer, except that maps knows no flags of the second group. Pages are read in pieces, with
  * gaps in which a target that runs can take its mmap lock.
  *
+ * A page counts as resident when the page table has it, the shared zero pages and guard regions never;
+ * as swapped when the page table has a swap entry. Without CAP_SYS_ADMIN MEMHINT_PAGES_PAGEMAP cannot
+ * see zero pages and counts them as resident. Names are as the kernel prints them: a newline is \012.
+ *
  * Context: blocks for about 0.2 us a mapping and, with MEMHINT_MAP_PAGES, 6 ns a page.
  * Errors: -ESRCH the process has ended or, for a kernel thread, has no memory; -EACCES ptrace
- * access is refused; -EOPNOTSUPP the reader asked for does not work here; -ENOMEM; -EIO.
+ * access is refused; -EOPNOTSUPP the reader asked for does not work here; -EINVAL an option that is
+ * not known; -ENOMEM; -EIO.
  * Return: 0 or a negative errno. Since: 0.1. Source: proc_pid_maps(5), proc_pid_smaps(5).
  */
 int memhint_map_open(struct memhint_process *process, const struct memhint_map_options *options,
@@ -112,7 +118,9 @@ int memhint_map_open(struct memhint_process *process, const struct memhint_map_o
 /**
  * memhint_map_refresh() - read it again into the same memory
  * Invalidates pointers from memhint_map_get(). On failure the old snapshot stays.
- * Return: 0 or a negative errno as memhint_map_open(). Since: 0.1.
+ * Errors: as memhint_map_open(); -ESRCH also when the process has replaced its address space since the
+ * snapshot was opened: the new one needs a snapshot of its own.
+ * Return: 0 or a negative errno. Since: 0.1.
  */
 int memhint_map_refresh(struct memhint_map *map);
 
@@ -140,7 +148,7 @@ bool memhint_map_flags_known(const struct memhint_map *map);
 /**
  * memhint_map_is_current() - whether the process still has the address space of the snapshot
  * False once it has ended or replaced it by exec. Says nothing of mappings that changed.
- * Context: one small read, about 1 us. Since: 0.1.
+ * Context: two small reads, about 5 us. Since: 0.1.
  */
 bool memhint_map_is_current(const struct memhint_map *map);
 

@@ -108,15 +108,17 @@ void vma_reader_close(struct vma_reader *reader)
 }
 
 /* A link ties a program to a process; the descriptor that it gives is read to run the program once. */
-static int link_create(int program_fd, pid_t pid)
+static int link_create(int program_fd, pid_t pid, bool all_threads)
 {
 	union bpf_iter_link_info info;
 	union bpf_attr attr;
 	int fd;
 
-	/* The thread that leads the process: the other ones would give the same list again. */
 	memset(&info, 0, sizeof(info));
-	info.task.tid = (uint32_t)pid;
+	if (all_threads)
+		info.task.pid = (uint32_t)pid;
+	else
+		info.task.tid = (uint32_t)pid;
 	memset(&attr, 0, sizeof(attr));
 	attr.link_create.prog_fd = (uint32_t)program_fd;
 	attr.link_create.attach_type = BPF_TRACE_ITER;
@@ -178,7 +180,11 @@ int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
 	memset(reader->head, 0, sizeof(*reader->head));
 	reader->start = start;
 	reader->is_last = false;
-	reader->link_fd = link_create(reader->program_fd, pid);
+	/*
+	 * One thread is enough. But a task_vma iterator over one thread never ends: at the end it begins
+	 * its last buffer again. Over all threads it ends, and the program leaves out all but the first.
+	 */
+	reader->link_fd = link_create(reader->program_fd, pid, reader->way == BPF_ROOM_SEQ);
 	if (reader->link_fd < 0)
 		return reader->link_fd;
 	if (reader->way == BPF_ROOM_RUN)
@@ -255,7 +261,7 @@ void vma_reader_end(struct vma_reader *reader)
 
 int vma_reader_head(struct vma_reader *reader, pid_t pid)
 {
-	_cleanup_close_ int link_fd = link_create(reader->head_program_fd, pid);
+	_cleanup_close_ int link_fd = link_create(reader->head_program_fd, pid, false);
 	int r;
 
 	if (link_fd < 0)

@@ -248,9 +248,14 @@ static int read_mappings(enum bpf_room_way way, pid_t pid, room_sink sink, void 
 		return r;
 	while ((n = vma_reader_next(reader, &records)) > 0) {
 		for (ssize_t i = 0; i < n; i++) {
+			/*
+			 * Where the lock was let go the kernel goes on with what holds the end of the
+			 * last mapping now: the rest of it, or it and more.
+			 */
+			if (records[i].end <= last_end)
+				continue;
 			vma_convert(&room.ways[way].convert, reader->head, &records[i], &vma);
 			if (vma.start < last_end) {
-				/* It grew downwards between two batches. */
 				if (records[i].bits & VMA_HAS_FILE)
 					vma.offset += last_end - vma.start;
 				vma.start = last_end;

@@ -46,22 +46,32 @@ enum {
 };
 
 static const struct column all_columns[] = {
-	[COLUMN_START] = { "start", "START", "first address", true, false, true },
-	[COLUMN_END] = { "end", "END", "address after the last", true, false, true },
-	[COLUMN_PERMS] = { "perms", "PERM", "readable, writable, executable; private or shared", false, false,
-			   true },
-	[COLUMN_KIND] = { "kind", "KIND", "anon, heap, stack, file, shmem, code or special", false, false, true },
-	[COLUMN_OFFSET] = { "offset", "OFFSET", "where in the file", true },
-	[COLUMN_SIZE] = { "size", "SIZE", "size of the mapping", true, false, true },
-	[COLUMN_RSS] = { "rss", "RSS", "resident", true, false, true },
-	[COLUMN_SWAP] = { "swap", "SWAP", "swapped out", true, false, true },
-	[COLUMN_UNTOUCHED] = { "untouched", "UNTOUCHED", "neither: never touched, or given back", true },
-	[COLUMN_HUGE] = { "huge", "HUGE", "resident in transparent huge pages", true, false, true },
-	[COLUMN_BAR] = { "bar", "RESIDENT", "the mapping as a bar: resident, swapped out, untouched", false, false,
-			 true },
-	[COLUMN_FLAGS] = { "flags", "FLAGS", "locked, droppable and the like; ? where this cannot be told", false,
-			   false, true },
-	[COLUMN_NAME] = { "name", "NAME", "file, or what it is for", false, true, true },
+	[COLUMN_START] = { "start", "START", .right = true, .by_default = true,
+		.help = "first address" },
+	[COLUMN_END] = { "end", "END", .right = true, .by_default = true,
+		.help = "address after the last" },
+	[COLUMN_PERMS] = { "perms", "PERM", .by_default = true,
+		.help = "readable, writable, executable; private or shared" },
+	[COLUMN_KIND] = { "kind", "KIND", .by_default = true,
+		.help = "anon, heap, stack, file, shmem, code or special" },
+	[COLUMN_OFFSET] = { "offset", "OFFSET", .right = true,
+		.help = "where in the file" },
+	[COLUMN_SIZE] = { "size", "SIZE", .right = true, .by_default = true,
+		.help = "size of the mapping" },
+	[COLUMN_RSS] = { "rss", "RSS", .right = true, .by_default = true,
+		.help = "resident" },
+	[COLUMN_SWAP] = { "swap", "SWAP", .right = true, .by_default = true,
+		.help = "swapped out" },
+	[COLUMN_UNTOUCHED] = { "untouched", "UNTOUCHED", .right = true,
+		.help = "neither: never touched, or given back" },
+	[COLUMN_HUGE] = { "huge", "HUGE", .right = true, .by_default = true,
+		.help = "resident in transparent huge pages" },
+	[COLUMN_BAR] = { "bar", "RESIDENT", .by_default = true,
+		.help = "the mapping as a bar: resident, swapped out, untouched" },
+	[COLUMN_FLAGS] = { "flags", "FLAGS", .by_default = true,
+		.help = "locked, droppable and the like; ? where this cannot be told" },
+	[COLUMN_NAME] = { "name", "NAME", .may_cut = true, .by_default = true,
+		.help = "file, or what it is for" },
 	{}
 };
 
@@ -94,6 +104,14 @@ static uint64_t vma_untouched(const struct memhint_vma *vma)
 	uint64_t touched = vma->resident_bytes + vma->swapped_bytes;
 
 	return vma_size(vma) > touched ? vma_size(vma) - touched : 0;
+}
+
+/* As the library's filter has it: the whole name, or its last part. */
+static bool name_matches(const char *pattern, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return fnmatch(pattern, name, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0);
 }
 
 static int compare_u64(uint64_t a, uint64_t b)
@@ -246,8 +264,13 @@ static void show_cell(const struct map *map, const struct term *term, struct tab
 static int show_totals(const struct map *map, const struct term *term, const struct map_total *totals)
 {
 	static const struct table_column columns[] = {
-		{ "KIND" },	   { "MAPPINGS", true }, { "SIZE", true }, { "RSS", true },
-		{ "SWAP", true },  { "HUGE", true },	 { "RESIDENT" },
+		{ .title = "KIND" },
+		{ .title = "MAPPINGS", .right = true },
+		{ .title = "SIZE", .right = true },
+		{ .title = "RSS", .right = true },
+		{ .title = "SWAP", .right = true },
+		{ .title = "HUGE", .right = true },
+		{ .title = "RESIDENT" },
 	};
 	struct map_total all = {};
 	struct table *table;
@@ -392,7 +415,7 @@ static int choose(const struct map *map, const struct memhint_map *snapshot,
 		const struct memhint_vma *vma = memhint_map_get(snapshot, i);
 
 		if ((map->kinds && !(vma->kind & map->kinds)) ||
-		    (map->pattern && fnmatch(map->pattern, vma->name, 0) != 0))
+		    (map->pattern && !name_matches(map->pattern, vma->name)))
 			continue;
 		vmas[count++] = vma;
 		for (unsigned k = 0; k < KIND_COUNT; k++)
@@ -522,7 +545,7 @@ static const struct option_group map_options = {
 		{ "only", 'O', OPTION_ONLY, "KINDS",
 		  "these kinds of mappings, separated by commas: anon, heap, stack, file,\n"
 		  "shmem, code, special" },
-		{ "mapping", 'm', OPTION_MAPPING, "PATTERN", "mappings whose whole name matches, as in '*/libc.so*'" },
+		{ "mapping", 'm', OPTION_MAPPING, "PATTERN", "mappings whose name, or the last part of it, matches: '*.so*'" },
 		{ "sort", 's', OPTION_SORT, "COLUMN",
 		  "by this column: sizes from the largest down, the rest upwards; with a\n"
 		  "minus before it the other way round (default: start)" },

@@ -55,29 +55,46 @@ enum {
 };
 
 static const struct column all_columns[] = {
-	[COLUMN_PID] = { "pid", "PID", "process id", true, false, true },
-	[COLUMN_ID] = { "id", "ID", "PID:INODE, which no later process can get; costs two system calls each" },
-	[COLUMN_PPID] = { "ppid", "PPID", "process id of the parent", true },
-	[COLUMN_USER] = { "user", "USER", "effective user", false, false, true },
-	[COLUMN_STATE] = { "state", "S", "R running, S or D waiting, T stopped, Z zombie, I idle", false, false,
-			   true },
-	[COLUMN_THREADS] = { "threads", "THREADS", "number of threads", true },
-	[COLUMN_SIZE] = { "size", "SIZE", "address space", true },
-	[COLUMN_RSS] = { "rss", "RSS", "resident memory: anon, file and shmem together", true, false, true },
-	[COLUMN_ANON] = { "anon", "ANON", "resident anonymous memory", true, false, true },
-	[COLUMN_FILE] = { "file", "FILE", "resident pages of files, shared with others perhaps", true, false,
-			  true },
-	[COLUMN_SHMEM] = { "shmem", "SHMEM", "resident shared memory", true, false, true },
-	[COLUMN_SWAP] = { "swap", "SWAP", "anonymous memory that is swapped out", true, false, true },
-	[COLUMN_LOCKED] = { "locked", "LOCKED", "memory locked by mlock(2), which stays", true },
-	[COLUMN_BAR] = { "bar", "ANON+SWAP", "anonymous memory as a bar: resident, then swapped out", false,
-			 false, true },
-	[COLUMN_CPU] = { "cpu", "CPU", "CPU time used so far", true, false, true },
-	[COLUMN_IDLE] = { "idle", "IDLE", "time since any of its threads last ran", true, false, true },
-	[COLUMN_AGE] = { "age", "AGE", "time since it was started", true },
-	[COLUMN_CGROUP] = { "cgroup", "CGROUP", "control group; reads one more file each", false, true },
-	[COLUMN_EXE] = { "exe", "EXE", "path of the program; reads one more link each", false, true },
-	[COLUMN_COMMAND] = { "command", "COMMAND", "name", false, true, true },
+	[COLUMN_PID] = { "pid", "PID", .right = true, .by_default = true,
+		.help = "process id" },
+	[COLUMN_ID] = { "id", "ID", .by_default = false,
+		.help = "PID:INODE, which no later process can get; costs two system calls each" },
+	[COLUMN_PPID] = { "ppid", "PPID", .right = true,
+		.help = "process id of the parent" },
+	[COLUMN_USER] = { "user", "USER", .by_default = true,
+		.help = "effective user" },
+	[COLUMN_STATE] = { "state", "S", .by_default = true,
+		.help = "R running, S or D waiting, T stopped, Z zombie, I idle" },
+	[COLUMN_THREADS] = { "threads", "THREADS", .right = true,
+		.help = "number of threads" },
+	[COLUMN_SIZE] = { "size", "SIZE", .right = true,
+		.help = "address space" },
+	[COLUMN_RSS] = { "rss", "RSS", .right = true, .by_default = true,
+		.help = "resident memory: anon, file and shmem together" },
+	[COLUMN_ANON] = { "anon", "ANON", .right = true, .by_default = true,
+		.help = "resident anonymous memory" },
+	[COLUMN_FILE] = { "file", "FILE", .right = true, .by_default = true,
+		.help = "resident pages of files, shared with others perhaps" },
+	[COLUMN_SHMEM] = { "shmem", "SHMEM", .right = true, .by_default = true,
+		.help = "resident shared memory" },
+	[COLUMN_SWAP] = { "swap", "SWAP", .right = true, .by_default = true,
+		.help = "anonymous memory that is swapped out" },
+	[COLUMN_LOCKED] = { "locked", "LOCKED", .right = true,
+		.help = "memory locked by mlock(2), which stays" },
+	[COLUMN_BAR] = { "bar", "ANON+SWAP", .by_default = true,
+		.help = "anonymous memory as a bar: resident, then swapped out" },
+	[COLUMN_CPU] = { "cpu", "CPU", .right = true, .by_default = true,
+		.help = "CPU time used so far" },
+	[COLUMN_IDLE] = { "idle", "IDLE", .right = true, .by_default = true,
+		.help = "time since any of its threads last ran" },
+	[COLUMN_AGE] = { "age", "AGE", .right = true,
+		.help = "time since it was started" },
+	[COLUMN_CGROUP] = { "cgroup", "CGROUP", .may_cut = true,
+		.help = "control group; reads one more file each" },
+	[COLUMN_EXE] = { "exe", "EXE", .may_cut = true,
+		.help = "path of the program; reads one more link each" },
+	[COLUMN_COMMAND] = { "command", "COMMAND", .may_cut = true, .by_default = true,
+		.help = "name" },
 	{}
 };
 
@@ -365,6 +382,11 @@ static void set_bytes(const struct ps *ps, struct table *table, size_t cell, uin
 		table_colour(table, cell, TERM_DIM);
 }
 
+static unsigned bar_width(const struct term *term)
+{
+	return term->is_terminal && term->width < 100 ? 9 : 16;
+}
+
 static void show_cell(const struct ps *ps, const struct term *term, struct table *table, size_t cell,
 		      const struct process_row *row, uint64_t scale)
 {
@@ -418,7 +440,7 @@ static void show_cell(const struct ps *ps, const struct term *term, struct table
 		break;
 	case COLUMN_BAR:
 		table_set(table, cell,
-			  term_bar(term, 16, status->anon_bytes, status->swap_bytes,
+			  term_bar(term, bar_width(term), status->anon_bytes, status->swap_bytes,
 				   status->anon_bytes + status->swap_bytes, scale)
 				  .text);
 		break;

@@ -363,29 +363,28 @@ static int run_refused(struct run *run, uint64_t length, int error)
 	return 0;
 }
 
-static bool run_target_is_same(struct run *run)
+static bool run_target_is_same(const struct run *run)
 {
-	if (run->pages.fd < 0 || pages_are_current(&run->pages))
-		return true;
-	run->result->exec_seen = memhint_process_is_alive(run->process);
-	return false;
+	return run->pages.fd < 0 || pages_are_current(&run->pages);
 }
 
 static ssize_t batch_call(struct run *run)
 {
-	uint64_t start = clock_usec(), end;
+	struct stopwatch watch;
+	uint64_t spent;
 	ssize_t n;
 
 	if (run_is_dry(run))
 		return (ssize_t)run->batch_bytes;
+	stopwatch_start(&watch);
 	n = vector_advise(memhint_process_pidfd(run->process), run->is_self, run->batch, run->batch_count,
 			  run->advice);
-	end = clock_usec();
+	spent = clock_usec() - watch.start_usec;
 	run->result->syscalls++;
-	if (end - start > run->result->longest_call_usec)
-		run->result->longest_call_usec = end - start;
+	if (spent > run->result->longest_call_usec)
+		run->result->longest_call_usec = spent;
 	if (n > 0)
-		pacer_account(&run->pacer, (uint64_t)n, start, end);
+		pacer_account(&run->pacer, (uint64_t)n, stopwatch_own_usec(&watch));
 	return n;
 }
 
@@ -514,10 +513,8 @@ static int run_begin(struct run *run)
 		return r;
 	if (r < 0)
 		run->pages.fd = -1; /* no measuring, then; the kernel decides about the advice */
-	if (map && !memhint_map_is_current(map)) {
-		run->result->exec_seen = memhint_process_is_alive(run->process);
+	if (map && !memhint_map_is_current(map))
 		return -ESRCH;
-	}
 	if (!run->is_self)
 		return advice_is_possible(run->advice);
 	return 0;
@@ -569,6 +566,8 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 		ret_result->measured = usage_measure(&run.pages, ranges, &ret_result->after) == 0;
 	if (run_measures(&run) && run.options.map && map_is_unchanged(run.options.map) == 0)
 		ret_result->map_changed = true;
+	/* Its address space is gone, but it lives: so it has a new one. */
+	ret_result->exec_seen = r == -ESRCH && memhint_process_is_alive(process);
 	run_tell_progress(&run, clock_usec());
 	pages_done(&run.pages);
 	result_end(ret_result);

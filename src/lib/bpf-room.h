@@ -14,11 +14,30 @@
 #define BPF_ROOM_LIBRARY "libmemhint-bpf.so.0"
 #define BPF_ROOM_SYMBOL "memhint_bpf_room"
 
+/*
+ * The kind of a mapping, the same for every reader of maps, first rule that fits:
+ *
+ * - SPECIAL: no file, but the kernel has operations for it. In /proc/PID/maps a name in brackets that
+ *   is none of [heap], [stack], [anon:NAME]: [vdso], [vvar], [uprobes]... and [vsyscall], which is no
+ *   mapping at all: it comes last, with the permissions that maps shows.
+ * - HEAP, STACK: no file, and maps says [heap], [stack]: start < brk && end > start_brk;
+ *   start <= start_stack <= end.
+ * - ANON: no file; or a private mapping of /dev/zero, which maps shows by that name; or private and
+ *   MAP_ANONYMOUS | MAP_HUGETLB, in maps "/anon_hugepage (deleted)".
+ * - SHMEM: a regular file of any tmpfs, private or shared, executable or not: shared anonymous memory
+ *   and shared /dev/zero ("/dev/zero (deleted)"), memfds, System V, files below /dev/shm; or of the
+ *   kernel's own mount of hugetlbfs: shared "/anon_hugepage", and "/memfd:", "/SYSV" there.
+ * - CODE: any other file, executable.
+ * - FILE: any other file, devices and named hugetlbfs files too.
+ *
+ * The file counts as the kernel maps it: of an overlay, the file on the layer below.
+ */
+
 /* One mapping as the kernel keeps it. */
 struct bpf_room_vma {
 	uint64_t start;
 	uint64_t end;
-	uint64_t offset;
+	uint64_t offset;		/* in the file, 0 without one */
 	uint32_t flags;			/* enum memhint_vma_flag, both groups */
 	uint32_t kind;			/* enum memhint_kind */
 	bool untouched;			/* private memory that was never written: no anonymous page in it */
@@ -40,14 +59,25 @@ enum bpf_room_way {
 struct bpf_room {
 	uint32_t abi;			/* BPF_ROOM_ABI */
 
-	/* Loads the programs for one way, once; threads are welcome. 0 or a negative errno. */
+	/*
+	 * Loads the programs for one way, once; threads are welcome. 0 or a negative errno:
+	 * -EPERM needs CAP_BPF and CAP_PERFMON; -EOPNOTSUPP what they see cannot be trusted here;
+	 * anything else: this kernel does not have what they need.
+	 */
 	int (*load)(enum bpf_room_way way);
 
 	/*
 	 * Hands every mapping of a process to @sink in order of address, then fills in @ret_space.
 	 * @pidfd decides which process; @pid is the same in the caller's PID namespace.
 	 * Stops when @sink returns non-zero and returns that. 0 or a negative errno: -ESRCH it has
-	 * ended or has no memory.
+	 * ended or has no memory; -EAGAIN the list was locked for too long, or exec replaced it
+	 * meanwhile; -EACCES ptrace access is refused; -EBADF; and what load() may say, for it loads
+	 * what is not loaded. On failure what @sink got is void.
+	 *
+	 * @ret_space is as it was before the first mapping was read: if it is the same when the last
+	 * one has been, or any time later, the list still is what it was.
+	 * @sink NULL: fills in @ret_space only, in the time of a few system calls.
+	 * @sink must not call into this room, nor fork.
 	 */
 	int (*read)(enum bpf_room_way way, int pidfd, pid_t pid,
 		    int (*sink)(const struct bpf_room_vma *vma, void *userdata), void *userdata,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One address, without a snapshot. */
+#include "map-lookup.h"
+
 #include "cleanup.h"
 #include "map-read.h"
 #include "maps-file.h"
@@ -11,8 +12,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-/* 0, -ENOENT nothing at or above, or another negative errno: not by this means. */
-static int lookup_query(int fd, uint64_t address, struct memhint_vma *ret_vma)
+int map_lookup_query(int fd, uint64_t address, struct memhint_vma *ret_vma)
 {
 	static const struct {
 		uint32_t theirs, ours;
@@ -63,7 +63,7 @@ static int lookup_record(const struct maps_record *record, void *userdata)
 	return FOUND;
 }
 
-static int lookup_text(int fd, uint64_t address, struct memhint_vma *ret_vma)
+int map_lookup_text(int fd, uint64_t address, struct memhint_vma *ret_vma)
 {
 	_cleanup_(maps_buffer_done) struct maps_buffer buffer = {};
 	struct lookup lookup = { .address = address };
@@ -85,10 +85,10 @@ int memhint_map_lookup(struct memhint_process *process, uint64_t address, struct
 
 	if (fd < 0)
 		return fd;
-	r = lookup_query(fd, address, &vma);
+	r = map_lookup_query(fd, address, &vma);
 	/* The text knows one mapping more: vsyscall, which is above all others. */
 	if (r < 0 && r != -ESRCH)
-		r = lookup_text(fd, address, &vma);
+		r = map_lookup_text(fd, address, &vma);
 	if (!memhint_process_is_alive(process))
 		return -ESRCH;
 	if (r == 0)

@@ -32,6 +32,7 @@ void map_source_done(struct map_source *source)
 {
 	closep(&source->maps_fd);
 	closep(&source->smaps_fd);
+	source->maps_fd = source->smaps_fd = -1;
 	maps_buffer_done(&source->buffer);
 }
 

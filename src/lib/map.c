@@ -37,6 +37,7 @@ struct memhint_map {
 	struct map_wanted wanted;
 	enum memhint_pages_reader pages_wanted;
 	struct pages pages;
+	int marks_fd;
 	struct exec_marks marks;
 	struct map_source source;
 	struct map_list list;
@@ -47,18 +48,30 @@ struct memhint_map {
 
 DEFINE_CLEANUP(struct memhint_map *, memhint_map_close)
 
-/* The stat of the main thread alone: that of the process adds up all threads. */
-static int exec_marks_read(const struct memhint_process *process, struct exec_marks *ret_marks)
+/* The stat of the main thread alone: that of the process adds up all threads. An fd or -errno. */
+static int exec_marks_open(const struct memhint_process *process)
 {
-	char path[48], text[1024];
+	char path[48];
+	int fd;
+
+	snprintf(path, sizeof(path), "task/%d/stat", memhint_process_pid(process));
+	fd = fd_openat(memhint_process_dirfd(process), path);
+	return fd == -ENOENT ? -ESRCH : fd;
+}
+
+static int exec_marks_read(int fd, struct exec_marks *ret_marks)
+{
 	struct proc_stat stat;
+	char text[1024];
 	ssize_t n;
 	int r;
 
-	snprintf(path, sizeof(path), "task/%d/stat", memhint_process_pid(process));
-	n = fd_read_file_at(memhint_process_dirfd(process), path, text, sizeof(text));
+	do
+		n = pread(fd, text, sizeof(text) - 1, 0);
+	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return n == -ENOENT ? -ESRCH : (int)n;
+		return -errno;
+	text[n] = '\0';
 	r = proc_stat_parse(text, &stat);
 	if (r < 0)
 		return r;
@@ -77,7 +90,7 @@ static bool map_still_holds(const struct memhint_map *map)
 	/* Without pagemap (a kernel built so) the marks have to do. */
 	if (map->pages.fd >= 0 && !pages_are_current(&map->pages))
 		return false;
-	return exec_marks_read(map->process, &marks) == 0 &&
+	return exec_marks_read(map->marks_fd, &marks) == 0 &&
 	       marks.start_code == map->marks.start_code &&
 	       marks.start_stack == map->marks.start_stack && marks.env_start == map->marks.env_start;
 }
@@ -179,7 +192,10 @@ static int map_open_once(struct memhint_map *map)
 		map->pages.fd = map->pages.frame_flags_fd = -1;
 	else if (r < 0)
 		return r;
-	r = exec_marks_read(map->process, &map->marks);
+	map->marks_fd = exec_marks_open(map->process);
+	if (map->marks_fd < 0)
+		return map->marks_fd;
+	r = exec_marks_read(map->marks_fd, &map->marks);
 	if (r < 0)
 		return r;
 	if (map->want & MEMHINT_MAP_PAGES)
@@ -191,6 +207,8 @@ static void map_close_files(struct memhint_map *map)
 {
 	map_source_done(&map->source);
 	pages_done(&map->pages);
+	closep(&map->marks_fd);
+	map->marks_fd = -1;
 }
 
 /* The caller's options, whatever the size of the structure that it was built with. */
@@ -240,6 +258,7 @@ int memhint_map_open(struct memhint_process *process, const struct memhint_map_o
 		},
 		.pages_wanted = taken.pages_reader,
 		.pages = { .fd = -1, .frame_flags_fd = -1 },
+		.marks_fd = -1,
 		.source = { .maps_fd = -1, .smaps_fd = -1 },
 	};
 	/* The address space may be replaced while it is read; then the new one is meant. */

@@ -17,6 +17,15 @@
 /* Long enough for a sleeping writer to wake up and take the lock, see SPEC "Finding the ranges". */
 #define GAP_USEC 200u
 
+/* How much of the bound a call should take. */
+#define CALL_PERCENT 70u
+
+/*
+ * Calls of cheap advice need not come near the bound: 1 GiB of COLD takes some milliseconds in all, and
+ * with calls of this length it still gets more than a third of the time.
+ */
+#define CHEAP_CALL_USEC 150u
+
 /* How often to look whether the target was stopped or continued. */
 #define CHECK_USEC 20000u
 
@@ -32,11 +41,10 @@ static bool target_runs(const struct pacer *pacer)
 static void choose_speed(struct pacer *pacer)
 {
 	if (target_runs(pacer)) {
-		/*
-		 * Half of the bound: the time of a call of the same size varies by about two. And no
-		 * longer than needed: calls of cheap advice are short whatever the bound.
-		 */
-		pacer->call_usec = pacer->bound_usec / 2;
+		/* Less than the bound, since the time of calls of the same size varies. */
+		pacer->call_usec = pacer->bound_usec * CALL_PERCENT / 100;
+		if (pacer->call_usec > pacer->enough_usec)
+			pacer->call_usec = pacer->enough_usec;
 		pacer->gap_usec = GAP_USEC;
 	} else {
 		pacer->call_usec = FULL_SPEED_CALL_USEC;
@@ -52,6 +60,7 @@ void pacer_init(struct pacer *pacer, const struct memhint_process *process, enum
 	*pacer = (struct pacer){
 		.process = process,
 		.pace = pace,
+		.enough_usec = advice == MADV_COLD || advice == MADV_WILLNEED ? CHEAP_CALL_USEC : UINT64_MAX,
 		.bound_usec = pace == MEMHINT_PACE_BOUND ? bound_usec : DEFAULT_BOUND_USEC,
 	};
 	choose_speed(pacer);
@@ -63,15 +72,15 @@ void pacer_init(struct pacer *pacer, const struct memhint_process *process, enum
 		pacer->bytes = advice == MADV_PAGEOUT ? 256ull << 10 : 4ull << 20;
 }
 
-void pacer_account(struct pacer *pacer, uint64_t bytes, uint64_t start_usec, uint64_t end_usec)
+void pacer_account(struct pacer *pacer, uint64_t bytes, uint64_t spent_usec)
 {
-	uint64_t spent = end_usec > start_usec ? end_usec - start_usec : 1, fitting;
+	uint64_t fitting;
 
-	if (pacer->pace == MEMHINT_PACE_AUTO && end_usec >= pacer->check_usec) {
+	if (pacer->pace == MEMHINT_PACE_AUTO && clock_usec() >= pacer->check_usec) {
 		choose_speed(pacer);
-		pacer->check_usec = end_usec + CHECK_USEC;
+		pacer->check_usec = clock_usec() + CHECK_USEC;
 	}
-	fitting = (uint64_t)((__uint128_t)bytes * pacer->call_usec / spent);
+	fitting = (uint64_t)((__uint128_t)bytes * pacer->call_usec / (spent_usec ? spent_usec : 1));
 	/* Down at once, up by degrees: pages differ in cost, and a stall is worse than a short call. */
 	if (fitting < pacer->bytes)
 		pacer->bytes = fitting;

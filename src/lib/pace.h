@@ -15,6 +15,7 @@ struct pacer {
 	const struct memhint_process *process;
 	enum memhint_pace pace;
 	uint64_t bound_usec;		/* of a target that runs */
+	uint64_t enough_usec;		/* no call needs to last longer */
 	uint64_t call_usec;		/* how long a call should last now */
 	uint64_t gap_usec;		/* 0: none */
 	uint64_t bytes;			/* for the next call */
@@ -24,8 +25,8 @@ struct pacer {
 void pacer_init(struct pacer *pacer, const struct memhint_process *process, enum memhint_pace pace,
 		uint64_t bound_usec, int advice);
 
-/* Tells what the last call was: adapts bytes, and now and then looks whether the target runs. */
-void pacer_account(struct pacer *pacer, uint64_t bytes, uint64_t start_usec, uint64_t end_usec);
+/* Tells what the last call took: adapts bytes, and now and then looks whether the target runs. */
+void pacer_account(struct pacer *pacer, uint64_t bytes, uint64_t spent_usec);
 
 /* Lets a waiting writer in. */
 void pacer_gap(const struct pacer *pacer);

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -96,19 +97,23 @@ static int try_reader(enum memhint_reader reader)
 /* The reason why BPF does not load says more than that the reader does not work. */
 static int try_bpf(enum bpf_room_way way, enum memhint_reader reader)
 {
-	int r = bpf_door_load(way);
+	const struct bpf_room *room;
+	int r = bpf_door_load(way, &room);
 
 	return r == 0 ? try_reader(reader) : r;
 }
 
 static int try_procmap_query(void)
 {
-	struct procmap_query query = { .size = sizeof(query), .query_flags = PROCMAP_QUERY_COVERING_OR_NEXT_VMA };
+	struct uapi_procmap_query query = {
+		.size = sizeof(query),
+		.query_flags = UAPI_PROCMAP_COVERING_OR_NEXT,
+	};
 	_cleanup_close_ int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	return ioctl(fd, PROCMAP_QUERY, &query) < 0 ? -errno : 0;
+	return ioctl(fd, UAPI_PROCMAP_QUERY, &query) < 0 ? -errno : 0;
 }
 
 static int try_droppable(void)

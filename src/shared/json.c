@@ -12,6 +12,11 @@ void json_init(struct json *json, FILE *file)
 	*json = (struct json){ .file = file };
 }
 
+void json_reopen(struct json *json)
+{
+	json->levels[json->depth++] = (struct json_level){};
+}
+
 /* The length of the UTF-8 sequence at @text, 0 if it is none. Source: RFC 3629, section 4. */
 static int utf8_length(const unsigned char *text)
 {

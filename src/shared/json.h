@@ -21,6 +21,9 @@ struct json {
 /* Write errors stay in @file, as ferror() tells. */
 void json_init(struct json *json, FILE *file);
 
+/* Goes on inside an object whose opening brace was written already, with nothing after it. */
+void json_reopen(struct json *json);
+
 /* In an object every value has a key; in an array, and at the top, @key is NULL. */
 void json_object(struct json *json, const char *key);
 void json_array(struct json *json, const char *key);

@@ -63,7 +63,7 @@ struct unit_text unit_rate(uint64_t bytes, uint64_t usec)
 {
 	struct unit_text text = { "-" };
 
-	if (usec > 0) {
+	if (bytes > 0 && usec > 0) {
 		struct unit_text size = unit_bytes((uint64_t)((double)bytes * 1e6 / (double)usec));
 
 		snprintf(text.text, sizeof(text.text), "%.20s/s", size.text);

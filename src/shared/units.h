@@ -15,7 +15,7 @@ struct unit_text unit_bytes(uint64_t bytes);
 /* "850us", "12.3ms", "1.23s", "2m05s", "3h12m", "5d04h". */
 struct unit_text unit_usec(uint64_t usec);
 
-/* "812M/s"; "-" when no time passed. */
+/* "812M/s"; "-" for nothing, or in no time. */
 struct unit_text unit_rate(uint64_t bytes, uint64_t usec);
 
 #endif

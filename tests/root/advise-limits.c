@@ -48,7 +48,7 @@ static void set_up_huge(struct child_shared *shared)
 static long obey(int what, struct child_shared *shared)
 {
 	if (what == TELL_EXEC)
-		execl("/bin/cat", "cat", (char *)NULL);
+		execl("/bin/sleep", "sleep", "infinity", (char *)NULL);
 	return 0;
 }
 

@@ -71,9 +71,10 @@ int main(void)
 	allocations = 0;
 	must(memhint_map_open(process, NULL, &map) == 0);
 	ok(allocations > 0, "allocations are counted at all");
+	must(memhint_map_refresh(map) == 0); /* makes the second of the two buffers that it keeps */
 	allocations = 0;
 	must(memhint_map_refresh(map) == 0);
-	ok(allocations <= 2, "reading a snapshot again: %d allocations", allocations);
+	is(allocations, 0, "reading a snapshot again: none");
 	allocations = 0;
 	must(memhint_select(process, map, NULL, MADV_COLD, &ranges) == 0);
 	ok(allocations < 20, "selecting %llu ranges: %d allocations, the list growing by doubling",

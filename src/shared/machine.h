@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What this machine is set up for, from /proc and /sys. @procfd and @sysfd are these or directories like them. */
+#ifndef SHARED_MACHINE_H
+#define SHARED_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The effective capabilities of the caller, a bit for each: 0 or a negative errno. */
+int machine_capabilities(int procfd, uint64_t *ret_capabilities);
+
+/* The hidepid option of the mount that /proc is: "" if other users' processes are shown. 0 or a negative errno. */
+int machine_hidepid(int procfd, char *value, size_t size);
+
+/* Where cgroup v2 is mounted: 0, -ENOENT if nowhere, or another negative errno. */
+int machine_cgroup2(int procfd, char *path, size_t size);
+
+/* Whether a cgroup v2 mount has a controller; "memory", "cpu". */
+bool machine_cgroup2_has(const char *mount, const char *controller);
+
+/* Whether groups of a cgroup v2 mount can be frozen: 1, 0, or negative: there is no group to look at. */
+int machine_cgroup2_freezes(const char *mount);
+
+/* Average stall for memory over 10 s in percent, "some": 0 or a negative errno. */
+int machine_pressure(int procfd, double *ret_percent);
+
+/* The choice in force for transparent huge pages, "always", "madvise", "never": 0 or a negative errno. */
+int machine_huge_pages(int sysfd, char *value, size_t size);
+
+enum machine_zram {
+	MACHINE_ZRAM_NONE,
+	MACHINE_ZRAM_MODULE,		/* to be loaded */
+	MACHINE_ZRAM_READY,		/* devices can be added */
+};
+enum machine_zram machine_zram(int sysfd);
+
+#endif

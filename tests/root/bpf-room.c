@@ -1,0 +1,890 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The BPF room against the kernel's own text: every mapping of targets that have all sorts of them,
+ * read both ways, must be as /proc/PID/smaps says.
+ */
+#include "bpf-room.h"
+#include "child.h"
+#include "smaps.h"
+#include "tap.h"
+#include "uapi.h"
+
+#include <memhint/map.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const struct bpf_room *memhint_bpf_room(void);
+
+static const struct bpf_room *room;
+static const char *const way_names[] = { "run", "seq" };
+static bool has_way[BPF_ROOM_WAYS];
+
+#define for_each_way(way) \
+	for (enum bpf_room_way way = BPF_ROOM_RUN; way < BPF_ROOM_WAYS; way++) \
+		if (has_way[way])
+
+/* A list as the room gave it. */
+struct list {
+	struct bpf_room_vma *vmas;
+	size_t count, room;
+	struct bpf_room_space space;
+};
+
+static int list_add(const struct bpf_room_vma *vma, void *userdata)
+{
+	struct list *list = userdata;
+
+	must(list->count < 100000);
+	if (list->count == list->room) {
+		list->room = list->room ? list->room * 2 : 256;
+		list->vmas = realloc(list->vmas, list->room * sizeof(*list->vmas));
+		must(list->vmas);
+	}
+	list->vmas[list->count++] = *vma;
+	return 0;
+}
+
+static int pidfd_of(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	must(fd >= 0);
+	return fd;
+}
+
+static int list_read(enum bpf_room_way way, pid_t pid, struct list *ret_list)
+{
+	int fd = pidfd_of(pid), r;
+
+	*ret_list = (struct list){};
+	r = room->read(way, fd, pid, list_add, ret_list, &ret_list->space);
+	close(fd);
+	return r;
+}
+
+static void list_done(struct list *list)
+{
+	free(list->vmas);
+	*list = (struct list){};
+}
+
+static const struct bpf_room_vma *list_find(const struct list *list, uint64_t address)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->vmas[i].start <= address && address < list->vmas[i].end)
+			return &list->vmas[i];
+	return NULL;
+}
+
+static struct bpf_room_space space_of(enum bpf_room_way way, pid_t pid)
+{
+	struct bpf_room_space space = {};
+	int fd = pidfd_of(pid), r;
+
+	r = room->read(way, fd, pid, NULL, NULL, &space);
+	close(fd);
+	if (r != 0)
+		printf("# the space of %d: %d\n", pid, r);
+	must(r == 0);
+	return space;
+}
+
+/* Differences between what the room gave and the text; the first few are shown. */
+static size_t compare(const struct list *list, const struct smaps *smaps)
+{
+	size_t count = list->count < smaps->count ? list->count : smaps->count, differences = 0;
+
+	if (list->count != smaps->count) {
+		printf("# %zu mappings, the text has %zu\n", list->count, smaps->count);
+		differences++;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct bpf_room_vma *have = &list->vmas[i];
+		const struct smaps_vma *want = &smaps->vmas[i];
+
+		if (have->start == want->start && have->end == want->end &&
+		    have->offset == want->offset && have->flags == want->flags &&
+		    have->kind == want->kind)
+			continue;
+		if (differences++ < 5)
+			printf("# have %lx-%lx %lx flags %x kind %x,\n"
+			       "# want %lx-%lx %lx flags %x kind %x: %s\n",
+			       have->start, have->end, have->offset, have->flags, have->kind,
+			       want->start, want->end, want->offset, want->flags, want->kind,
+			       want->name);
+	}
+	return differences;
+}
+
+/* ---- every sort of mapping ---- */
+
+enum { NUMBER_SORTS, NUMBER_DROPPABLE, NUMBER_UFFD, NUMBER_HUGETLB };
+enum { ADDRESS_FRESH, ADDRESS_WRITTEN, ADDRESS_ONLY_READ, ADDRESS_SHARED };
+
+#define MANY 2000
+
+static size_t page_bytes(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static char *map(int protection, int flags, int fd, off_t offset)
+{
+	char *memory = mmap(NULL, 4 * page_bytes(), protection, flags, fd, offset);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void map_many(void)
+{
+	char *memory = mmap(NULL, MANY * 2 * page_bytes(), PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	must(memory != MAP_FAILED);
+	for (size_t i = 0; i < MANY; i++)
+		must(mprotect(memory + i * 2 * page_bytes(), page_bytes(),
+			      i % 3 == 0 ? PROT_READ : PROT_READ | PROT_WRITE) == 0);
+	for (size_t i = 1; i < MANY; i += 3)
+		memory[i * 2 * page_bytes()] = 1;
+}
+
+static void map_advised(struct child_shared *shared)
+{
+	static const int advices[] = { MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_MERGEABLE, MADV_DONTDUMP,
+				       MADV_DONTFORK, MADV_WIPEONFORK, MADV_RANDOM };
+	char *memory;
+
+	for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+		memory = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		must(memory && (madvise(memory, page_bytes(), advices[i]) == 0 || errno == EINVAL));
+	}
+	memory = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(memory && mlock(memory, 2 * page_bytes()) == 0);
+	if (map(PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0))
+		shared->number[NUMBER_DROPPABLE] = 1;
+	map(PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	map(PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
+	memory = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, memory, page_bytes(), "a name");
+	/* The heap: in pieces, one of which has a name. */
+	memory = sbrk((intptr_t)(8 * page_bytes()));
+	must(memory != (char *)-1);
+	memory = (char *)(((uintptr_t)memory + page_bytes() - 1) / page_bytes() * page_bytes());
+	must(mprotect(memory + page_bytes(), page_bytes(), PROT_READ) == 0);
+	prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, memory + 3 * page_bytes(), page_bytes(), "in the heap");
+}
+
+static void map_touched(struct child_shared *shared)
+{
+	char *memory[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		/* Apart, lest they be merged. */
+		memory[i] = mmap(NULL, 3 * page_bytes(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		must(memory[i] != MAP_FAILED);
+		memory[i] += page_bytes();
+		must(mprotect(memory[i], page_bytes(), PROT_READ | PROT_WRITE) == 0);
+	}
+	*(volatile char *)memory[1] = 1;
+	(void)*(volatile char *)memory[2];
+	shared->address[ADDRESS_FRESH] = (uintptr_t)memory[0];
+	shared->address[ADDRESS_WRITTEN] = (uintptr_t)memory[1];
+	shared->address[ADDRESS_ONLY_READ] = (uintptr_t)memory[2];
+	shared->address[ADDRESS_SHARED] = (uintptr_t)shared;
+}
+
+/* All the ways to map a file; it is at least 8 pages long. */
+static void map_file(int fd)
+{
+	off_t offset = (off_t)(2 * page_bytes());
+	char *memory;
+
+	must(fd >= 0);
+	map(PROT_READ, MAP_PRIVATE, fd, 0);
+	map(PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, offset);
+	map(PROT_READ, MAP_SHARED, fd, offset);
+	map(PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	memory = map(PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, offset);
+	must(memory);
+	memory[page_bytes()] = 1;
+	must(mprotect(memory, page_bytes(), PROT_READ) == 0);
+}
+
+/* A file on a mount of its own that nobody else sees; -1 if the kernel lacks the file system. */
+static int file_on(const char *type)
+{
+	int fs = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC), mount, file;
+
+	if (fs < 0)
+		return -1;
+	must(syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0);
+	mount = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+	must(mount >= 0);
+	file = openat(mount, "file", O_RDWR | O_CREAT | O_CLOEXEC, 0700);
+	must(file >= 0);
+	close(mount);
+	close(fs);
+	return file;
+}
+
+static void map_shmem(void)
+{
+	int fd = memfd_create("a memfd", MFD_CLOEXEC), zero = open("/dev/zero", O_RDWR | O_CLOEXEC), id;
+
+	must(fd >= 0 && zero >= 0 && ftruncate(fd, (off_t)(8 * page_bytes())) == 0);
+	map_file(fd);
+	must(map(PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	must(map(PROT_READ | PROT_WRITE, MAP_SHARED, zero, 0));
+	must(map(PROT_READ | PROT_WRITE, MAP_PRIVATE, zero, 0));
+	id = shmget(IPC_PRIVATE, 4 * page_bytes(), 0600);
+	must(id >= 0);
+	must(shmat(id, NULL, 0) != (void *)-1);
+	shmctl(id, IPC_RMID, NULL);
+	fd = file_on("tmpfs");
+	must(fd >= 0 && ftruncate(fd, (off_t)(8 * page_bytes())) == 0);
+	map_file(fd);
+}
+
+/* Without a reserve: there need not be any huge page. */
+static void map_hugetlb(struct child_shared *shared)
+{
+	size_t bytes = 2u << 20;
+	int fd, flags = MAP_NORESERVE;
+
+	if (mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | flags,
+		 -1, 0) == MAP_FAILED)
+		return;
+	shared->number[NUMBER_HUGETLB] = 1;
+	must(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB | flags,
+		  -1, 0) != MAP_FAILED);
+	/* Its name is as long as that of anonymous ones. */
+	fd = memfd_create("aaaaaaa", MFD_CLOEXEC | MFD_HUGETLB);
+	must(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+	must(mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | flags, fd, 0) != MAP_FAILED);
+	must(mmap(NULL, bytes, PROT_READ, MAP_SHARED | flags, fd, 0) != MAP_FAILED);
+	fd = file_on("hugetlbfs");
+	must(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+	must(mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | flags, fd, 0) != MAP_FAILED);
+	must(mmap(NULL, bytes, PROT_READ | PROT_EXEC, MAP_SHARED | flags, fd, 0) != MAP_FAILED);
+}
+
+static void map_userfaultfd(struct child_shared *shared)
+{
+	static const uint64_t modes[] = { UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_WP,
+					  UFFDIO_REGISTER_MODE_MINOR };
+	struct uffdio_api api = { .api = UFFD_API };
+	/* Stays open: closing it would end the registration. */
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) < 0)
+		return;
+	for (size_t i = 0; i < 3; i++) {
+		char *memory = map(PROT_READ | PROT_WRITE,
+				   MAP_ANONYMOUS | (modes[i] == UFFDIO_REGISTER_MODE_MINOR
+							    ? MAP_SHARED : MAP_PRIVATE), -1, 0);
+		struct uffdio_register uffd = {
+			.range = { .start = (uintptr_t)memory, .len = page_bytes() },
+			.mode = modes[i],
+		};
+
+		if (ioctl(fd, UFFDIO_REGISTER, &uffd) == 0)
+			shared->number[NUMBER_UFFD]++;
+	}
+}
+
+/* A thread that shares no descriptors with the others: an iterator may take it for a process. */
+static void *be_apart(void *userdata)
+{
+	must(unshare(CLONE_FILES) == 0);
+	pthread_barrier_wait(userdata);
+	pause();
+	return NULL;
+}
+
+static void start_threads(void)
+{
+	static pthread_barrier_t barrier;
+	pthread_t thread;
+
+	pthread_barrier_init(&barrier, NULL, 4);
+	for (size_t i = 0; i < 3; i++)
+		must(pthread_create(&thread, NULL, be_apart, &barrier) == 0);
+	pthread_barrier_wait(&barrier);
+}
+
+static void setup_sorts(struct child_shared *shared)
+{
+	int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	map_many();
+	map_advised(shared);
+	map_touched(shared);
+	map_file(self);
+	map_shmem();
+	map_hugetlb(shared);
+	map_userfaultfd(shared);
+	start_threads();
+	shared->number[NUMBER_SORTS] = 1;
+}
+
+static bool smaps_has(const struct smaps *smaps, uint32_t kind, uint32_t flags)
+{
+	for (size_t i = 0; i < smaps->count; i++)
+		if (smaps->vmas[i].kind == kind && (smaps->vmas[i].flags & flags) == flags)
+			return true;
+	return false;
+}
+
+static bool is_untouched(const struct list *list, const struct child *child, size_t address)
+{
+	const struct bpf_room_vma *vma = list_find(list, child->shared->address[address]);
+
+	must(vma);
+	return vma->untouched;
+}
+
+static void test_sorts(void)
+{
+	struct child child;
+	struct smaps smaps;
+
+	child_start(&child, setup_sorts, NULL);
+	must(child.shared->number[NUMBER_SORTS] == 1);
+	smaps_read(child.pid, &smaps);
+	ok(smaps.count > 2 * MANY, "the target has thousands of mappings");
+	for (uint32_t kind = 1; kind <= MEMHINT_KIND_SPECIAL; kind <<= 1)
+		ok(smaps_has(&smaps, kind, 0), "one is of kind %x", kind);
+	ok(smaps_has(&smaps, MEMHINT_KIND_SPECIAL, MEMHINT_VMA_PFNMAP), "one is device memory");
+	ok(smaps_has(&smaps, MEMHINT_KIND_SHMEM, MEMHINT_VMA_EXEC), "one is executable on a tmpfs");
+	if (child.shared->number[NUMBER_DROPPABLE])
+		ok(smaps_has(&smaps, MEMHINT_KIND_ANON, MEMHINT_VMA_DROPPABLE), "one is droppable");
+	else
+		skip_one("one is droppable", "this kernel has no MAP_DROPPABLE");
+	if (child.shared->number[NUMBER_HUGETLB])
+		ok(smaps_has(&smaps, MEMHINT_KIND_ANON, MEMHINT_VMA_HUGETLB) &&
+		   smaps_has(&smaps, MEMHINT_KIND_SHMEM, MEMHINT_VMA_HUGETLB) &&
+		   smaps_has(&smaps, MEMHINT_KIND_FILE, MEMHINT_VMA_HUGETLB), "some are of hugetlbfs");
+	else
+		skip_one("some are of hugetlbfs", "this kernel has no hugetlbfs");
+	if (child.shared->number[NUMBER_UFFD])
+		ok(smaps_has(&smaps, MEMHINT_KIND_ANON, MEMHINT_VMA_UFFD), "%d are in a userfaultfd",
+		   (int)child.shared->number[NUMBER_UFFD]);
+	else
+		skip_one("some are in a userfaultfd", "this kernel has no userfaultfd");
+
+	for_each_way (way) {
+		struct list list;
+
+		is(list_read(way, child.pid, &list), 0, "%s: every sort", way_names[way]);
+		is(compare(&list, &smaps), 0, "%s: all as the text says", way_names[way]);
+		ok(is_untouched(&list, &child, ADDRESS_FRESH), "%s: fresh is untouched", way_names[way]);
+		ok(is_untouched(&list, &child, ADDRESS_ONLY_READ), "%s: so is what was only read",
+		   way_names[way]);
+		ok(!is_untouched(&list, &child, ADDRESS_WRITTEN), "%s: written is not", way_names[way]);
+		ok(!is_untouched(&list, &child, ADDRESS_SHARED), "%s: nor is shared", way_names[way]);
+		list_done(&list);
+	}
+	smaps_done(&smaps);
+	child_end(&child);
+}
+
+/* ---- more than one batch ---- */
+
+static void setup_10000(struct child_shared *shared)
+{
+	char *memory = mmap(NULL, 10000 * page_bytes(), PROT_READ,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	must(memory != MAP_FAILED);
+	for (size_t i = 0; i < 10000; i += 2)
+		must(mprotect(memory + i * page_bytes(), page_bytes(), PROT_NONE) == 0);
+}
+
+static int stop_at_third(const struct bpf_room_vma *vma, void *userdata)
+{
+	return ++*(int *)userdata == 3 ? 33 : 0;
+}
+
+static void test_batches(void)
+{
+	struct child child;
+	struct smaps smaps;
+
+	child_start(&child, setup_10000, NULL);
+	smaps_read(child.pid, &smaps);
+	ok(smaps.count > 10000, "the target has over 10,000 mappings");
+	for_each_way (way) {
+		struct bpf_room_space space = { 1, 1 };
+		int seen = 0, fd = pidfd_of(child.pid);
+		struct list list;
+
+		is(list_read(way, child.pid, &list), 0, "%s: 10,000 mappings", way_names[way]);
+		is(compare(&list, &smaps), 0, "%s: each of them right", way_names[way]);
+		list_done(&list);
+		is(room->read(way, fd, child.pid, stop_at_third, &seen, &space), 33,
+		   "%s: what the sink returned", way_names[way]);
+		is(seen, 3, "%s: which was not called again", way_names[way]);
+		ok(space.generation == 1 && space.exec_id == 1, "%s: no output then", way_names[way]);
+		close(fd);
+	}
+	smaps_done(&smaps);
+	child_end(&child);
+}
+
+/* ---- the address space as a whole ---- */
+
+enum command {
+	TOUCH, READ_FAULT, MADVISE_COLD, MADVISE_PAGEOUT, MADVISE_WILLNEED, MMAP, MPROTECT, BRK, MUNMAP,
+	COMMANDS
+};
+
+static const struct {
+	const char *name;
+	bool changes;
+} commands[COMMANDS] = {
+	[TOUCH] = { "writing to memory", false },
+	[READ_FAULT] = { "reading memory", false },
+	[MADVISE_COLD] = { "MADV_COLD", false },
+	[MADVISE_PAGEOUT] = { "MADV_PAGEOUT", false },
+	[MADVISE_WILLNEED] = { "MADV_WILLNEED", false },
+	[MMAP] = { "mmap", true },
+	[MPROTECT] = { "mprotect", true },
+	[BRK] = { "brk", true },
+	[MUNMAP] = { "munmap", true },
+};
+
+static char *space_memory;
+
+static void setup_space(struct child_shared *shared)
+{
+	space_memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(space_memory != MAP_FAILED);
+	must(madvise(space_memory, 1 << 20, MADV_NOHUGEPAGE) == 0 || errno == EINVAL);
+}
+
+static long command_space(int what, struct child_shared *shared)
+{
+	switch ((enum command)what) {
+	case TOUCH:
+		memset(space_memory, 1, 1 << 19);
+		return 0;
+	case READ_FAULT:
+		return *(volatile char *)(space_memory + (1 << 19));
+	case MADVISE_COLD:
+		return madvise(space_memory, 1 << 20, MADV_COLD);
+	case MADVISE_PAGEOUT:
+		return madvise(space_memory, 1 << 20, MADV_PAGEOUT);
+	case MADVISE_WILLNEED:
+		return madvise(space_memory, 1 << 20, MADV_WILLNEED);
+	case MMAP:
+		return mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+	case MPROTECT:
+		return mprotect(space_memory, page_bytes(), PROT_READ);
+	case BRK:
+		return sbrk((intptr_t)page_bytes()) == (void *)-1;
+	case MUNMAP:
+		return munmap(space_memory + (1 << 19), page_bytes());
+	case COMMANDS:
+		break;
+	}
+	return -1;
+}
+
+static void test_space(void)
+{
+	struct bpf_room_space before, after;
+	struct child child;
+
+	for_each_way (way) {
+		struct list list;
+
+		child_start(&child, setup_space, command_space);
+		/* The first answer on the pipe may touch what no answer has touched before. */
+		child_tell(&child, READ_FAULT);
+		before = space_of(way, child.pid);
+		ok(before.exec_id != 0, "%s: there is an exec id", way_names[way]);
+		if (before.generation == 0) {
+			skip_one("the generation", "this kernel does not count (CONFIG_PER_VMA_LOCK)");
+			child_end(&child);
+			continue;
+		}
+		is(list_read(way, child.pid, &list), 0, "%s: read", way_names[way]);
+		ok(list.space.generation == before.generation && list.space.exec_id == before.exec_id,
+		   "%s: the list comes with the same", way_names[way]);
+		list_done(&list);
+		for (int i = 0; i < COMMANDS; i++) {
+			before = space_of(way, child.pid);
+			is(child_tell(&child, i), 0, "%s: the target does %s", way_names[way],
+			   commands[i].name);
+			after = space_of(way, child.pid);
+			ok((before.generation != after.generation) == commands[i].changes,
+			   "%s: %s is %sa change", way_names[way], commands[i].name,
+			   commands[i].changes ? "" : "not ");
+			ok(before.exec_id == after.exec_id, "%s: but no exec", way_names[way]);
+		}
+		child_end(&child);
+	}
+}
+
+/* The test program itself, run by exec: says on fd @ready that it is there, and waits. */
+static int be_exec_target(int ready)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (write(ready, "!", 1) != 1)
+		return 1;
+	pause();
+	return 0;
+}
+
+static void test_exec(void)
+{
+	for_each_way (way) {
+		struct bpf_room_space before, after;
+		int go[2], ready[2];
+		char byte, number[12];
+		pid_t pid;
+
+		must(pipe2(go, O_CLOEXEC) == 0 && pipe(ready) == 0);
+		fflush(NULL);
+		pid = fork();
+		must(pid >= 0);
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			snprintf(number, sizeof(number), "%d", ready[1]);
+			if (read(go[0], &byte, 1) == 1)
+				execl("/proc/self/exe", "bpf-room", "be-exec-target", number, NULL);
+			_exit(1);
+		}
+		before = space_of(way, pid);
+		must(write(go[1], "!", 1) == 1 && read(ready[0], &byte, 1) == 1);
+		after = space_of(way, pid);
+		ok(before.exec_id != after.exec_id, "%s: exec changes the exec id", way_names[way]);
+		ok(after.exec_id != 0, "%s: to a valid one", way_names[way]);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		for (int i = 0; i < 2; i++) {
+			close(go[i]);
+			close(ready[i]);
+		}
+	}
+}
+
+/* ---- what has no memory ---- */
+
+static int read_pidfd(enum bpf_room_way way, int pidfd, pid_t pid)
+{
+	struct list list = {};
+	int r = room->read(way, pidfd, pid, list_add, &list, &list.space);
+
+	list_done(&list);
+	return r;
+}
+
+static void test_gone(void)
+{
+	for_each_way (way) {
+		struct bpf_room_space space = {};
+		struct child child, other;
+		int fd;
+
+		child_start(&child, NULL, NULL);
+		child_start(&other, NULL, NULL);
+		fd = pidfd_of(child.pid);
+		is(read_pidfd(way, fd, child.pid), 0, "%s: alive", way_names[way]);
+		kill(child.pid, SIGKILL);
+		waitid(P_PID, (id_t)child.pid, &(siginfo_t){}, WEXITED | WNOWAIT);
+		is(read_pidfd(way, fd, child.pid), -ESRCH, "%s: a zombie", way_names[way]);
+		is(room->read(way, fd, child.pid, NULL, NULL, &space), -ESRCH,
+		   "%s: which has no address space either", way_names[way]);
+		child_end(&child);
+		is(read_pidfd(way, fd, child.pid), -ESRCH, "%s: a dead process", way_names[way]);
+		is(read_pidfd(way, fd, other.pid), -ESRCH, "%s: whose PID is another's now",
+		   way_names[way]);
+		close(fd);
+		is(read_pidfd(way, 9999, other.pid), -EBADF, "%s: no descriptor", way_names[way]);
+		is(read_pidfd(way, -1, 0), -EINVAL, "%s: no PID", way_names[way]);
+		child_end(&other);
+	}
+	is(room->load(BPF_ROOM_WAYS), -EINVAL, "no such way");
+}
+
+static bool is_kthreadd(void)
+{
+	char text[64] = "";
+	FILE *file = fopen("/proc/2/comm", "re");
+
+	if (file) {
+		if (!fgets(text, sizeof(text), file))
+			text[0] = '\0';
+		fclose(file);
+	}
+	return strcmp(text, "kthreadd\n") == 0;
+}
+
+static void test_kernel_thread(void)
+{
+	for_each_way (way) {
+		int fd;
+
+		if (!is_kthreadd()) {
+			skip_one("a kernel thread", "none can be seen from this PID namespace");
+			continue;
+		}
+		fd = pidfd_of(2);
+		is(read_pidfd(way, fd, 2), -ESRCH, "%s: a kernel thread", way_names[way]);
+		close(fd);
+	}
+}
+
+/* ---- threads and forks ---- */
+
+struct reader {
+	pthread_t thread;
+	pid_t pid;
+	const struct smaps *smaps;
+	size_t failures;
+};
+
+static void *read_often(void *userdata)
+{
+	struct reader *reader = userdata;
+
+	for (int i = 0; i < 50; i++)
+		for_each_way (way) {
+			struct list list;
+
+			reader->failures += list_read(way, reader->pid, &list) != 0 ||
+					    compare(&list, reader->smaps) != 0;
+			list_done(&list);
+		}
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct reader readers[2] = {};
+	struct child children[2];
+	struct smaps smaps[2];
+
+	child_start(&children[0], setup_10000, NULL);
+	child_start(&children[1], setup_sorts, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		smaps_read(children[i].pid, &smaps[i]);
+		readers[i].pid = children[i].pid;
+		readers[i].smaps = &smaps[i];
+	}
+	for (size_t i = 0; i < 2; i++)
+		must(pthread_create(&readers[i].thread, NULL, read_often, &readers[i]) == 0);
+	for (size_t i = 0; i < 2; i++) {
+		pthread_join(readers[i].thread, NULL);
+		is(readers[i].failures, 0, "thread %zu gets its own target's list", i);
+	}
+	/* A forked child must not share the memory that the programs write to. */
+	fflush(NULL);
+	pid_t pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		read_often(&readers[1]);
+		fflush(NULL);
+		_exit(readers[1].failures != 0);
+	}
+	read_often(&readers[0]);
+	int status;
+	must(waitpid(pid, &status, 0) == pid);
+	is(status, 0, "a forked child gets its own target's list");
+	is(readers[0].failures, 0, "and its parent too");
+	for (size_t i = 0; i < 2; i++) {
+		smaps_done(&smaps[i]);
+		child_end(&children[i]);
+	}
+}
+
+/* ---- a target that maps all the time ---- */
+
+static void *map_forever(void *userdata)
+{
+	for (;;) {
+		void *memory = mmap(NULL, 3 * page_bytes(), PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (memory == MAP_FAILED)
+			_exit(1);
+		munmap(memory, 3 * page_bytes());
+	}
+	return NULL;
+}
+
+static void setup_busy(struct child_shared *shared)
+{
+	pthread_t thread;
+
+	setup_10000(shared);
+	must(pthread_create(&thread, NULL, map_forever, NULL) == 0);
+}
+
+static void test_busy(void)
+{
+	struct child child;
+
+	child_start(&child, setup_busy, NULL);
+	for_each_way (way) {
+		size_t done = 0, busy = 0, wrong = 0;
+
+		for (int i = 0; i < 50; i++) {
+			struct list list;
+			int r = list_read(way, child.pid, &list);
+
+			done += r == 0;
+			busy += r == -EAGAIN;
+			for (size_t j = 1; j < list.count; j++)
+				wrong += list.vmas[j].start < list.vmas[j - 1].end ||
+					 list.vmas[j].end <= list.vmas[j].start;
+			wrong += r == 0 && list.count < 10000;
+			list_done(&list);
+		}
+		printf("# %s: %zu read, %zu busy\n", way_names[way], done, busy);
+		is(done + busy, 50, "%s: a target that maps all the time", way_names[way]);
+		ok(done > 0, "%s: is read now and then", way_names[way]);
+		is(wrong, 0, "%s: in order, and whole", way_names[way]);
+	}
+	child_end(&child);
+}
+
+/* ---- rights ---- */
+
+static void drop_rights(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {};
+
+	must(syscall(SYS_capset, &header, data) == 0);
+}
+
+/* Runs @function in a forked child: what it returns. */
+static int in_fork(int (*function)(void))
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0)
+		_exit(function());
+	must(waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int load_without_rights(void)
+{
+	int wrong = 0;
+
+	drop_rights();
+	for_each_way (way) {
+		int r = room->load(way);
+
+		if (r != -EPERM && r != -EACCES) {
+			printf("# %s without rights: %d\n", way_names[way], r);
+			wrong = 1;
+		}
+	}
+	fflush(stdout);
+	return wrong;
+}
+
+static pid_t foreign_pid;
+
+static int read_without_ptrace(void)
+{
+	int wrong = 0, fd = pidfd_of(foreign_pid);
+
+	/* The programs are loaded by then: only the access to the other process is missing. */
+	for_each_way (way)
+		wrong |= room->load(way) != 0;
+	must(setresuid(65534, 65534, 65534) == 0);
+	for_each_way (way) {
+		int r = read_pidfd(way, fd, foreign_pid);
+
+		if (r != -EACCES) {
+			printf("# %s without ptrace access: %d\n", way_names[way], r);
+			wrong = 1;
+		}
+	}
+	fflush(stdout);
+	return wrong;
+}
+
+static void test_rights(void)
+{
+	struct child child;
+
+	is(in_fork(load_without_rights), 0, "without rights: a permission error");
+	child_start(&child, NULL, NULL);
+	foreign_pid = child.pid;
+	is(in_fork(read_without_ptrace), 0, "without ptrace access: EACCES");
+	child_end(&child);
+}
+
+/* Whether the kernel's type information has a name: proof of what it has, apart from loading. */
+static bool btf_has(const char *name)
+{
+	static char text[64 << 20];
+	static size_t size;
+	int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	while (fd >= 0 && (n = read(fd, text + size, sizeof(text) - size)) > 0)
+		size += (size_t)n;
+	if (fd >= 0)
+		close(fd);
+	return memmem(text, size, name, strlen(name) + 1);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "be-exec-target") == 0)
+		return be_exec_target(atoi(argv[2]));
+	if (geteuid() != 0)
+		skip_all("needs root");
+	room = memhint_bpf_room();
+	must(room && room->abi == BPF_ROOM_ABI);
+	/* The filter on one process is of 6.1, as is this function of it. */
+	has_way[BPF_ROOM_RUN] = btf_has("bpf_iter_task_vma_new");
+	has_way[BPF_ROOM_SEQ] = btf_has("bpf_iter_attach_task");
+	if (!has_way[BPF_ROOM_RUN] && !has_way[BPF_ROOM_SEQ])
+		skip_all("this kernel has no iterator over the mappings of one process");
+	test_rights();
+	for (size_t i = 0; i < BPF_ROOM_WAYS; i++) {
+		if (!has_way[i]) {
+			skip_one(way_names[i], "this kernel does not have it");
+			continue;
+		}
+		is(room->load((enum bpf_room_way)i), 0, "%s: loads", way_names[i]);
+		is(room->load((enum bpf_room_way)i), 0, "%s: once", way_names[i]);
+	}
+	test_sorts();
+	test_batches();
+	test_space();
+	test_exec();
+	test_gone();
+	test_kernel_thread();
+	test_threads();
+	test_busy();
+	return done_testing();
+}
