@@ -108,7 +108,7 @@ def check_building():
 
 
 def check_installed(root):
-    for pattern in ("bin/memhint", "include/memhint/memhint.h", "lib/**/libmemhint.so", "lib/**/pkgconfig/libmemhint.pc",
+    for pattern in ("bin/memhint", "include/memhint/memhint.h", "lib*/**/libmemhint.so", "lib*/**/pkgconfig/libmemhint.pc",
                     "share/bash-completion/completions/memhint", "share/zsh/site-functions/_memhint",
                     "share/fish/vendor_completions.d/memhint.fish"):
         ok(list(root.glob(f"**/{pattern}")), f"{pattern} is installed")

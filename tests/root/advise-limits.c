@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Limits of a run, and targets that change under it. */
 #include "child.h"
-#include "swap.h"
+#include "test-swap.h"
 #include "tap.h"
 
 #include <memhint/memhint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One target of more than 20,000 mappings, read in every way there is: all must say the same. */
 #include "map-target.h"
-#include "swap.h"
+#include "test-swap.h"
 #include "tap.h"
 
 #include <memhint/memhint.h>

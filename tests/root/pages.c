@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Runs of pages: by both means the same, whole across pieces and buffers, and gone with the process. */
 #include "child.h"
-#include "swap.h"
+#include "test-swap.h"
 #include "tap.h"
 
 #include "pages.h"
