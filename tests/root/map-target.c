@@ -96,7 +96,7 @@ static void read_pages(const char *memory, uint64_t count)
 static void make_anon(void)
 {
 	const uint32_t rw = MEMHINT_VMA_READ | MEMHINT_VMA_WRITE;
-	char *p;
+	char *p, *reserve;
 
 	describe("untouched", map_anon(16, READ_WRITE), 16 * page, MEMHINT_KIND_ANON, rw, 0, 0);
 	p = map_anon(16, READ_WRITE);
@@ -129,7 +129,7 @@ static void make_anon(void)
 	write_pages(p, 64);
 	describe("paged out", p, 64 * page, MEMHINT_KIND_ANON, rw, 0, 64)->paged_out = true;
 	p = map_anon(4, READ_WRITE);
-	must(mlock(p, 4 * page) == 0);
+	must(syscall(SYS_mlock, p, 4 * page) == 0); /* the address sanitizer's mlock() does nothing */
 	describe("locked", p, 4 * page, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_LOCKED, 4, 0);
 	p = map_anon(4, READ_WRITE);
 	must(madvise(p, 4 * page, MADV_DONTDUMP) == 0);
@@ -139,11 +139,18 @@ static void make_anon(void)
 		describe("mergeable", p, 4 * page, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_MERGEABLE, 0, 0);
 	else
 		missing("MADV_MERGEABLE");
-	p = mmap(NULL, 5ull << 30, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* Executable, so that it does not merge with the other reserve. */
+	p = mmap(NULL, 5ull << 30, READ_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
 	must(p != MAP_FAILED);
 	must(madvise(p, 5ull << 30, MADV_NOHUGEPAGE) == 0);
 	write_pages(p + (1ull << 30), 3);
 	write_pages(p + (5ull << 30) - page, 1);
+	reserve = mmap(NULL, 128ull << 30, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	must(reserve != MAP_FAILED);
+	must(madvise(reserve, 128ull << 30, MADV_NOHUGEPAGE) == 0);
+	write_pages(reserve + (100ull << 30), 3);
+	describe("reserve of 128 GiB", reserve, 128ull << 30, MEMHINT_KIND_ANON, rw, 3, 0);
 	describe("reserve of 5 GiB", p, 5ull << 30, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_NOHUGEPAGE, 4, 0);
 }
 
