@@ -365,23 +365,21 @@ static int run_refused(struct run *run, uint64_t length, int error)
 }
 
 /*
- * Its old address space is gone: was it replaced? A process that exits gives its memory back some
- * time before its pidfd tells that it has ended.
+ * Its address space is gone: was it replaced? A process that exits gives its memory back some time
+ * before its pidfd tells that it has ended, and a kernel thread never had any.
  */
 static bool has_execed(const struct memhint_process *process)
 {
 	struct proc_stat stat;
 
 	return memhint_process_is_alive(process) &&
-	       proc_stat_read(memhint_process_dirfd(process), &stat) == 0 && !(stat.flags & PROC_FLAG_EXITING);
+	       proc_stat_read(memhint_process_dirfd(process), &stat) == 0 &&
+	       !(stat.flags & (PROC_FLAG_EXITING | PROC_FLAG_KTHREAD));
 }
 
-static bool run_target_is_same(struct run *run)
+static bool run_target_is_same(const struct run *run)
 {
-	if (run->pages.fd < 0 || pages_are_current(&run->pages))
-		return true;
-	run->result->exec_seen = has_execed(run->process);
-	return false;
+	return run->pages.fd < 0 || pages_are_current(&run->pages);
 }
 
 static ssize_t batch_call(struct run *run)
@@ -529,10 +527,8 @@ static int run_begin(struct run *run)
 		return r;
 	if (r < 0)
 		run->pages.fd = -1; /* no measuring, then; the kernel decides about the advice */
-	if (map && !memhint_map_is_current(map)) {
-		run->result->exec_seen = has_execed(run->process);
+	if (map && !memhint_map_is_current(map))
 		return -ESRCH;
-	}
 	if (!run->is_self)
 		return advice_is_possible(run->advice);
 	return 0;
@@ -584,6 +580,7 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 		ret_result->measured = usage_measure(&run.pages, ranges, &ret_result->after) == 0;
 	if (run_measures(&run) && run.options.map && map_is_unchanged(run.options.map) == 0)
 		ret_result->map_changed = true;
+	ret_result->exec_seen = r == -ESRCH && has_execed(process);
 	run_tell_progress(&run, clock_usec());
 	pages_done(&run.pages);
 	result_end(ret_result);

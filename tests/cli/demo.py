@@ -60,7 +60,7 @@ def children():
     found = {}
     for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
-            text = path.read_text()
+            text = path.read_text(errors="replace")
         except OSError:
             continue
         name, rest = text[text.index("(") + 1:].rsplit(") ", 1)
@@ -73,7 +73,7 @@ def descendants(pid):
     parents = {}
     for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
-            text = path.read_text()
+            text = path.read_text(errors="replace")
         except OSError:
             continue
         name, rest = text[text.index("(") + 1:].rsplit(") ", 1)
@@ -96,7 +96,7 @@ class Demo:
     def read_until(self, marker):
         """Reads what it says on stderr up to a line with the marker: False if that never comes."""
         for line in self.process.stderr:
-            line = line.decode()
+            line = line.decode(errors="replace")
             self.lines.append(line)
             made = re.search(r"made swap (\S+)", line)
             if made:
@@ -188,7 +188,8 @@ def test_interrupts():
         name = f"{number.name} at '{marker}'"
         demo = Demo(*SMALL, "--verbose", "--swap", "zram")
         ok(demo.read_until(marker), f"{name}: that step comes", demo.errors())
-        demo.process.send_signal(number)
+        # To all of its process group, as a terminal or a service manager does.
+        os.killpg(demo.process.pid, number)
         status = demo.finish()
         if number == signal.SIGKILL:
             ok(status == -number, f"{name}: killed", status)
@@ -213,15 +214,34 @@ def test_deaths():
         ok(f"{victim} ended before its time" in demo.errors(), f"{victim} dies: says so", demo.errors())
         ok(b"intact" not in demo.output, f"{victim} dies: no claim about its data", demo.output)
         demo.check_nothing_left(f"{victim} dies")
-    for marker, wanted in ("loading data", 1), ("paging out", 0):
-        name = f"the janitor is killed at '{marker}'"
+    for marker, signals, wanted in (
+            ("loading data", [signal.SIGKILL], 1), ("paging out", [signal.SIGKILL], 0),
+            ("loading data", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], 0)):
+        name = f"the janitor gets {signals[0].name} at '{marker}'"
         demo = Demo(*SMALL, "--verbose", "--swap", "zram")
         ok(demo.read_until(marker), f"{name}: the step comes", demo.errors())
-        killed = [os.kill(pid, signal.SIGKILL) for pid, comm in descendants(demo.process.pid).items()
-                  if comm == "memhint-janitor"]
-        ok(len(killed) == 1, f"{name}: there is one", killed)
+        janitors = [pid for pid, comm in descendants(demo.process.pid).items()
+                    if comm == "memhint-janitor"]
+        ok(len(janitors) == 1, f"{name}: there is one", janitors)
+        for number in signals:
+            os.kill(janitors[0], number)
         ok(demo.finish() == wanted, f"{name}: exit status", demo.process.returncode, demo.errors())
         demo.check_nothing_left(name)
+
+
+def test_double_kill():
+    """Without anybody to clean up, the kernel still ends the programs."""
+    name = "demo and janitor are killed"
+    demo = Demo(*SMALL, "--verbose", "--swap", "zram")
+    ok(demo.read_until("taking a digest"), f"{name}: the step comes", demo.errors())
+    for pid, comm in descendants(demo.process.pid).items():
+        if comm == "memhint-janitor":
+            os.kill(pid, signal.SIGKILL)
+    demo.process.kill()
+    demo.finish()
+    for path in pathlib.Path(demo.folder).glob("*"):
+        shutil.rmtree(path)
+    demo.check_nothing_left(name)
 
 
 def refused(name, status, words, *arguments, **more):
@@ -241,8 +261,8 @@ def test_refusals():
     for capability in "sys_nice", "sys_admin":
         refused(f"without {capability}", 4, [f"CAP_{capability.upper()}"], "--swap", "zram",
                 prefix=["setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}"])
-    refused("a TMPDIR that is not there", 1, ["TMPDIR"], *SMALL, "--quiet",
-            prefix=["env", "TMPDIR=/nonexistent"])
+    refused("a TMPDIR that is no folder", 1, ["TMPDIR"], *SMALL, "--quiet",
+            prefix=["env", "TMPDIR=/dev/null"])
 
 
 def test_missing_programs():
@@ -290,7 +310,7 @@ def on_terminal(columns, environment, interrupt_at=None):
     status = process.wait()
     ok(not os.listdir(folder), f"terminal of {columns} columns: no file is left", os.listdir(folder))
     shutil.rmtree(folder, ignore_errors=True)
-    return status, output.decode()
+    return status, output.decode(errors="replace")
 
 
 def test_terminal():
@@ -338,6 +358,7 @@ def main():
     test_results()
     test_interrupts()
     test_deaths()
+    test_double_kill()
     test_refusals()
     test_missing_programs()
     test_terminal()
