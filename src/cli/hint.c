@@ -172,6 +172,8 @@ int hint_prepare(const struct hint *hint, struct hint_run *ret_run)
 		hint_run_done(&run);
 		return status;
 	}
+	/* From here on there is a result to be told, whatever comes. */
+	catch_signals(hint->timeout_usec);
 	*ret_run = run;
 	return 0;
 }
@@ -327,7 +329,6 @@ int hint_execute(struct hint_run *run)
 {
 	int status = 0;
 
-	catch_signals(run->hint->timeout_usec);
 	for (size_t i = 0; i < run->list.count; i++) {
 		struct hint_outcome *outcome = &run->outcomes[i];
 		uint64_t used;
