@@ -19,8 +19,8 @@ ADVICES = {"cold", "pageout", "willneed", "collapse"}
 
 def shell(name, *arguments, script):
     """Runs a script, whose output may be empty; an error message is a failure of the test."""
-    result = subprocess.run([name, *arguments, "-c", script], capture_output=True, text=True, check=False,
-                            timeout=60, env={**os.environ, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"})
+    result = subprocess.run([name, *arguments, "-c", script], capture_output=True, encoding="utf-8",
+                            errors="replace", check=False, timeout=60, env={**os.environ, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"})
     if result.stderr:
         ok(False, f"{name}: completes without a complaint", script, result.stderr)
     return result.stdout
