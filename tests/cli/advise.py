@@ -372,6 +372,17 @@ with Target("anon=67108864") as target:
     ok("by exec" in result.err, "and this is said", result)
     equal(target.tell("touch 9"), {"done": True}, "the new program was not touched")
 
+with Target("anon=67108864") as target:
+    process = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- 2>&-', MEMHINT, "cold", *SLOW, str(target.pid)],
+                               stdout=subprocess.PIPE, env=environment())
+    process.stdout.read(1)  # its result has begun
+    equal([os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in (0, 2)], ["/dev/null"] * 2,
+          "no file of memhint's own takes the place of a closed stdin or stderr")
+    process.terminate()
+    process.stdout.read()
+    process.stdout.close()
+    equal(process.wait(), 3, "and the work goes on as ever")
+
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     with Target("anon=67108864") as target:
         process = begin(target)

@@ -115,8 +115,8 @@ static void test_units(void)
 	same(unit_rate(0, 100).text, "-", "nothing, no rate");
 }
 
-static void bar(const struct term *term, uint64_t resident, uint64_t swapped, uint64_t size, uint64_t scale,
-		const char *want)
+static void bar(const struct term *term, uint64_t resident, uint64_t swapped, uint64_t size,
+		uint64_t scale, const char *want)
 {
 	same(term_bar(term, 10, resident, swapped, size, scale).text, want, want);
 }
@@ -138,9 +138,11 @@ static void test_bars(void)
 	bar(&ascii, 30, 30, 100, 100, "###===....");
 	bar(&ascii, UINT64_MAX, 0, UINT64_MAX, UINT64_MAX, "##########");
 	bar(&ascii, 200, 200, 100, 100, "##########"); /* numbers that cannot be true: no harm */
-	bar(&utf8, 50, 30, 100, 100, "\xe2\x96\x88\xe2\x96\x88\xe2\x96\x88\xe2\x96\x88\xe2\x96\x88"
-				     "\xe2\x96\x92\xe2\x96\x92\xe2\x96\x92\xe2\x96\x91\xe2\x96\x91");
-	is(strlen(term_bar(&utf8, 1000, 1, 0, 1, 1).text), BAR_WIDTH_MAX * 3, "a bar has a greatest width");
+	bar(&utf8, 50, 30, 100, 100,
+	    "\xe2\x96\x88\xe2\x96\x88\xe2\x96\x88\xe2\x96\x88\xe2\x96\x88"
+	    "\xe2\x96\x92\xe2\x96\x92\xe2\x96\x92\xe2\x96\x91\xe2\x96\x91");
+	is(strlen(term_bar(&utf8, 1000, 1, 0, 1, 1).text), BAR_WIDTH_MAX * 3,
+	   "a bar has a greatest width");
 }
 
 static char root[] = "/tmp/memhint-test-XXXXXX";
@@ -189,9 +191,10 @@ static void test_swap(int procfd, int sysfd)
 	put("proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
 	is(swap_read(procfd, sysfd, &swap), 0, "no swap area");
 	is(swap.total_bytes, 0, "nothing");
-	put("proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
-			  "/dev/zram3                              partition\t2097148\t\t1024\t\t100\n"
-			  "/swap\\040file\\134x                      file\t\t1048572\t\t0\t\t-2\n");
+	put("proc/swaps",
+	    "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+	    "/dev/zram3                              partition\t2097148\t\t1024\t\t100\n"
+	    "/swap\\040file\\134x                      file\t\t1048572\t\t0\t\t-2\n");
 	put("sys/block/zram3/mm_stat", "  1048576   262144   300000  4096  310000  12  3  0  0\n");
 	is(swap_read(procfd, sysfd, &swap), 0, "two areas");
 	is(swap.count, 2, "two");
@@ -225,8 +228,9 @@ static void test_machine(int procfd, int sysfd)
 	is(machine_hidepid(procfd, value, sizeof(value)), 0, "hidepid");
 	same(value, "", "is not set");
 	is(machine_cgroup2(procfd, mount, sizeof(mount)), -ENOENT, "no cgroup v2");
-	put("proc/self/mountinfo", "20 1 0:5 / /proc rw,relatime - proc proc rw,hidepid=invisible,gid=5\n"
-				   "21 1 0:6 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw\n");
+	put("proc/self/mountinfo",
+	    "20 1 0:5 / /proc rw,relatime - proc proc rw,hidepid=invisible,gid=5\n"
+	    "21 1 0:6 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw\n");
 	is(machine_hidepid(procfd, value, sizeof(value)), 0, "hidepid");
 	same(value, "invisible", "is set");
 	is(machine_cgroup2(procfd, mount, sizeof(mount)), 0, "cgroup v2");
@@ -243,7 +247,8 @@ static void test_machine(int procfd, int sysfd)
 	is(machine_cgroup2_freezes(mount), 1, "a group that can");
 
 	is(machine_pressure(procfd, &percent), -ENOENT, "no PSI");
-	put("proc/pressure/memory", "some avg10=12.50 avg60=1.00 avg300=0.00 total=5\nfull avg10=1.00\n");
+	put("proc/pressure/memory",
+	    "some avg10=12.50 avg60=1.00 avg300=0.00 total=5\nfull avg10=1.00\n");
 	is(machine_pressure(procfd, &percent), 0, "PSI");
 	is(percent * 10, 125, "12.5%%");
 	is(machine_huge_pages(sysfd, value, sizeof(value)), -ENOENT, "no huge pages");
