@@ -336,6 +336,29 @@ def test_terminal():
     ok(text.rstrip().endswith("interrupted; everything was removed"), "Ctrl-C: says so", text[-500:])
 
 
+def test_existing_swap():
+    """Swap that was there before is used if it is enough, and stays as it is."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        for megabytes, enough in (1024, True), (16, False):
+            name = f"{megabytes} MiB of swap there"
+            path = f"{folder}/{megabytes}"
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            os.posix_fallocate(descriptor, 0, megabytes << 20)
+            os.close(descriptor)
+            subprocess.run(["mkswap", path], check=True, capture_output=True)
+            subprocess.run(["swapon", path], check=True)
+            try:
+                demo = Demo(*SMALL, "--json", "--verbose")
+                ok(demo.finish() == 0, f"{name}: succeeds", demo.errors())
+                result = json.loads(demo.output)
+                ok(result["swap"]["made"] is not enough, f"{name}: more is made only if needed", result)
+                ok(result["totals"]["swap_bytes"] > 0, f"{name}: is used", result)
+                demo.check_nothing_left(name)
+                ok(path in swaps(), f"{name}: is still there", swaps())
+            finally:
+                subprocess.run(["swapoff", path], check=True)
+
+
 def test_plain():
     demo = Demo(*SMALL, "--swap", "zram")
     ok(demo.finish() == 0, "plain: succeeds", demo.errors())
@@ -362,6 +385,7 @@ def main():
     test_refusals()
     test_missing_programs()
     test_terminal()
+    test_existing_swap()
     test_plain()
     print(f"1..{count}")
     return failed != 0
