@@ -41,11 +41,11 @@ struct program {
 	const struct program_setup *setup;
 	pid_t pid;
 	int pidfd;
-	struct stream pipe;		/* its standard input and output */
-	struct stream socket;		/* Redis: where it answers */
-	bool is_ready;			/* Redis: it takes commands */
-	uint64_t random;		/* Redis: where the generator of its records stands */
-	uint64_t records;		/* loaded so far */
+	struct stream pipe;   /* its standard input and output */
+	struct stream socket; /* Redis: where it answers */
+	bool is_ready;	      /* Redis: it takes commands */
+	uint64_t random;      /* Redis: where the generator of its records stands */
+	uint64_t records;     /* loaded so far */
 	unsigned percent;
 	char data[64];
 	char answer[32];
@@ -92,7 +92,7 @@ struct launch {
 	const char *folder;
 	const char *log;
 	char *arguments[ARGUMENTS_MAX];
-	int gate;			/* to the parent: wait here; tell here why not */
+	int gate; /* to the parent: wait here; tell here why not */
 	int input;
 	int output;
 };
@@ -194,22 +194,27 @@ static int make_command(struct program *program, struct launch *launch, struct t
 	uint64_t megabytes = setup->script_bytes >> 20;
 
 	snprintf(texts->megabytes, sizeof(texts->megabytes), "%" PRIu64, megabytes);
-	snprintf(texts->heap, sizeof(texts->heap), "--max-old-space-size=%" PRIu64, megabytes * 2 + 512);
+	snprintf(texts->heap, sizeof(texts->heap), "--max-old-space-size=%" PRIu64,
+		 megabytes * 2 + 512);
 	char *const commands[PROGRAM_KINDS][ARGUMENTS_MAX] = {
 		/* No network, nothing written to disk, DIGEST allowed on the socket. */
-		[PROGRAM_REDIS] = { "redis-server", "--port", "0", "--unixsocket", "redis.sock",
-				    "--unixsocketperm", "700", "--save", "", "--appendonly", "no",
-				    "--daemonize", "no", "--logfile", "", "--loglevel", "notice",
-				    "--enable-debug-command", "local", NULL },
+		[PROGRAM_REDIS] = { "redis-server", "--port",	  "0",
+				    "--unixsocket", "redis.sock", "--unixsocketperm",
+				    "700",	    "--save",	  "",
+				    "--appendonly", "no",	  "--daemonize",
+				    "no",	    "--logfile",  "",
+				    "--loglevel",   "notice",	  "--enable-debug-command",
+				    "local",	    NULL },
 		[PROGRAM_PYTHON] = { "python3", "-I", "-B", "records.py", texts->megabytes, NULL },
-		[PROGRAM_NODE] = { "node", "--expose-gc", texts->heap, "records.js", texts->megabytes,
-				   NULL },
+		[PROGRAM_NODE] = { "node", "--expose-gc", texts->heap, "records.js",
+				   texts->megabytes, NULL },
 	};
 	memcpy(launch->arguments, commands[program->kind], sizeof(launch->arguments));
 	return type->script ? write_script(setup, type) : 0;
 }
 
-int program_start(enum program_kind kind, const struct program_setup *setup, struct program **ret_program)
+int program_start(enum program_kind kind, const struct program_setup *setup,
+		  struct program **ret_program)
 {
 	_cleanup_close_ int child_input = -1, child_output = -1;
 	_cleanup_free_ char *log = NULL;
@@ -395,8 +400,8 @@ const char *program_data(struct program *program)
 }
 
 /* One question to a script and the one word that answers it. */
-static int script_ask(struct program *program, const char *question, const char *reply, char *ret_word,
-		      size_t size)
+static int script_ask(struct program *program, const char *question, const char *reply,
+		      char *ret_word, size_t size)
 {
 	size_t length = strlen(reply);
 	char *line;
@@ -421,7 +426,8 @@ int program_ask(struct program *program, const char **ret_answer, uint64_t *ret_
 		r = redis_ask(&program->socket, program->setup->redis_keys, &sum);
 		snprintf(program->answer, sizeof(program->answer), "%" PRIu64, sum);
 	} else {
-		r = script_ask(program, "ask\n", "answer ", program->answer, sizeof(program->answer));
+		r = script_ask(program, "ask\n", "answer ", program->answer,
+			       sizeof(program->answer));
 	}
 	if (r < 0)
 		return r;

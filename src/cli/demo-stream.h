@@ -7,12 +7,12 @@
 #include <stddef.h>
 
 struct stream {
-	int in;				/* what the other side writes; -1: none */
-	int out;			/* what it reads; may be the same descriptor */
-	int cancel;			/* readable as soon as everything is to stop */
+	int in;	    /* what the other side writes; -1: none */
+	int out;    /* what it reads; may be the same descriptor */
+	int cancel; /* readable as soon as everything is to stop */
 	size_t start;
 	size_t end;
-	char buffer[16384];		/* no line may be longer */
+	char buffer[16384]; /* no line may be longer */
 };
 
 /* Takes over @in and @out and makes them non-blocking. */
