@@ -210,7 +210,8 @@ static int wait_until_idle(struct demo *demo)
 		if (r < 0)
 			return r;
 	}
-	log_verbose("the programs are still busy after %d s; going on", IDLE_WINDOWS_MAX * IDLE_WINDOW_MSEC / 1000);
+	log_verbose("the programs are still busy after %d s; going on",
+		    IDLE_WINDOWS_MAX * IDLE_WINDOW_MSEC / 1000);
 	return 0;
 }
 
@@ -376,10 +377,11 @@ static int ask_after(struct demo *demo)
 		r = program_digest(member->program, member->digest_after);
 		if (r < 0)
 			return fail(demo, member, "did not answer", r);
-		demo->rows[i].data = strcmp(member->digest_before, member->digest_after) == 0 &&
-						     strcmp(member->answer_before, member->answer_after) == 0 ?
-					     VIEW_DATA_INTACT :
-					     VIEW_DATA_LOST;
+		if (strcmp(member->digest_before, member->digest_after) == 0 &&
+		    strcmp(member->answer_before, member->answer_after) == 0)
+			demo->rows[i].data = VIEW_DATA_INTACT;
+		else
+			demo->rows[i].data = VIEW_DATA_LOST;
 	}
 	return 0;
 }
