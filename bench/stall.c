@@ -8,7 +8,7 @@
 #include "memory.h"
 
 #include "child.h"
-#include "swap.h"
+#include "test-swap.h"
 #include "uapi.h"
 
 #include <memhint/memhint.h>

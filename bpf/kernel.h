@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The few structures of the kernel that the programs look into. Only the names of the fields matter:
- * where they are is looked up in the running kernel's BTF when a program is loaded.
+ * The few structures of the kernel that the programs look into. Only the names of the fields
+ * matter: where they are is looked up in the running kernel's BTF when a program is loaded.
  */
 #ifndef BPF_KERNEL_H
 #define BPF_KERNEL_H
@@ -44,6 +44,21 @@ struct mm_struct___int {
 
 struct mm_struct___seqcount {
 	struct seqcount mm_lock_seq;
+} _core_;
+
+/* The count of an rw_semaphore that is not PREEMPT_RT's: bit 0 is set while a writer holds it. */
+typedef struct {
+	__s64 counter;
+} _core_ atomic64_t;
+
+typedef atomic64_t atomic_long_t;
+
+struct rw_semaphore {
+	atomic_long_t count;
+} _core_;
+
+struct mm_struct___rwsem {
+	struct rw_semaphore mmap_lock;
 } _core_;
 
 struct super_block {

@@ -32,14 +32,16 @@ int vma_run(struct bpf_iter__task *ctx)
 	struct vm_area_struct *vma;
 	struct vma_batch *out;
 	struct mm_struct *mm;
-	__u32 zero = 0;
+	__u32 zero = 0, seq = 0, after = 0, disturbed;
+	int has_seq;
 
 	out = bpf_map_lookup_elem(&batch, &zero);
 	if (!task || !out)
 		return 0;
 	/*
-	 * For each look at a pointer of a structure that it trusts the verifier searches the kernel's
-	 * whole BTF for rules. We only read: without trust, loading takes 3 ms instead of 50.
+	 * For each look at a pointer of a structure that it trusts the verifier searches the
+	 * kernel's whole BTF for rules. We only read: without trust, loading takes 3 ms instead of
+	 * 50.
 	 */
 	seen = bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct));
 	mm = seen->mm;
@@ -49,15 +51,18 @@ int vma_run(struct bpf_iter__task *ctx)
 		head_meet(&out->head, seen, mm);
 		return 0;
 	}
-	out->head.error = bpf_iter_task_vma_new(&it, task, out->head.start);
 	/*
-	 * Not before the iterator was made, which takes the mmap lock: a writer that it waited for
-	 * has counted up, so that one number stands for the whole batch.
+	 * At first the iterator held the mmap lock. Later it came to lock only the mapping that it
+	 * looks at (6.18 has that), and leaves out one that somebody is changing. Nobody was if the
+	 * count of changes stood still.
 	 */
+	has_seq = mm_lock_seq(mm, &seq);
+	disturbed = mm_is_written(mm);
+	out->head.error = bpf_iter_task_vma_new(&it, task, out->head.start);
 	if (head_meet(&out->head, seen, mm)) {
 		/*
-		 * The count is kept in memory, where the verifier does not follow it: in a register it
-		 * would go round the loop once for each value.
+		 * The count is kept in memory, where the verifier does not follow it: in a register
+		 * it would go round the loop once for each value.
 		 */
 		volatile __u32 *count = &out->head.count;
 
@@ -78,6 +83,10 @@ int vma_run(struct bpf_iter__task *ctx)
 		}
 	}
 	bpf_iter_task_vma_destroy(&it);
+	disturbed |= mm_is_written(mm);
+	if (has_seq && mm_lock_seq(mm, &after))
+		disturbed |= after != seq;
+	out->head.disturbed = disturbed;
 	return 0;
 }
 

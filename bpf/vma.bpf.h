@@ -70,12 +70,40 @@ static __always_inline void head_note(struct vma_head *head, struct mm_struct *m
 	head->start_stack = mm->start_stack;
 }
 
+/* The count of changes of an address space. False: this kernel has none. */
+static __always_inline int mm_lock_seq(struct mm_struct *mm, __u32 *ret_seq)
+{
+	struct mm_struct___seqcount *now = (void *)mm;
+	struct mm_struct___int *before = (void *)mm;
+
+	if (bpf_core_field_exists(now->mm_lock_seq.sequence))
+		*ret_seq = now->mm_lock_seq.sequence;
+	else if (bpf_core_field_exists(before->mm_lock_seq))
+		*ret_seq = before->mm_lock_seq;
+	else
+		return 0;
+	return 1;
+}
+
+/* Whether somebody is changing it. */
+static __always_inline int mm_is_written(struct mm_struct *mm)
+{
+	struct mm_struct___seqcount *now = (void *)mm;
+	struct mm_struct___rwsem *before = (void *)mm;
+
+	/* A seqcount is odd meanwhile; the int was counted up at the end only. */
+	if (bpf_core_field_exists(now->mm_lock_seq.sequence))
+		return now->mm_lock_seq.sequence & 1;
+	if (bpf_core_field_exists(before->mmap_lock.count.counter))
+		return before->mmap_lock.count.counter & 1;
+	return 0;
+}
+
 /* Notes whose address space this is. False: it is not the one that was begun with. */
 static __always_inline int head_meet(struct vma_head *head, struct task_struct *task,
 				     struct mm_struct *mm)
 {
-	struct mm_struct___seqcount *now = (void *)mm;
-	struct mm_struct___int *before = (void *)mm;
+	__u32 seq;
 
 	if (head->tgid) {
 		if (head->tgid != (__u32)task->tgid)
@@ -88,11 +116,8 @@ static __always_inline int head_meet(struct vma_head *head, struct task_struct *
 	head->mm = (__u64)mm;
 	head->exec_id = task->self_exec_id;
 	head->task_size = mm->task_size;
-	if (bpf_core_field_exists(now->mm_lock_seq.sequence)) {
-		head->lock_seq = now->mm_lock_seq.sequence;
-		head->has_lock_seq = 1;
-	} else if (bpf_core_field_exists(before->mm_lock_seq)) {
-		head->lock_seq = before->mm_lock_seq;
+	if (mm_lock_seq(mm, &seq)) {
+		head->lock_seq = seq;
 		head->has_lock_seq = 1;
 	}
 	return 1;

@@ -5,7 +5,7 @@
 
 enum vma_bit {
 	VMA_HAS_FILE	= 1 << 0,
-	VMA_HAS_OPS	= 1 << 1,	/* vm_ops: without them it is anonymous memory, whatever its file */
+	VMA_HAS_OPS	= 1 << 1,	/* vm_ops; without, it is anonymous, whatever its file */
 	VMA_HAS_ANON	= 1 << 2,	/* anon_vma: somebody has written to it privately */
 	VMA_HAS_UFFD	= 1 << 3,	/* registered with a userfaultfd, in any mode */
 	VMA_IS_INTERNAL	= 1 << 4,	/* hugetlbfs: the kernel's own mount */
@@ -31,9 +31,10 @@ struct vma_head {
 	/* out */
 	__s32 error;			/* why the list could not be walked */
 	__u32 count;			/* records */
-	__u32 tgid;			/* whose, as the first PID namespace knows it; 0: nobody came by */
-	__u32 foreign;			/* another process came by too: this kernel does not filter */
+	__u32 tgid;			/* whose, in the first PID namespace; 0: nobody's */
+	__u32 foreign;			/* another process came too: no filter here */
 	__u32 moved;			/* the address space was replaced meanwhile */
+	__u32 disturbed;		/* it was being changed: mappings may be missing */
 	__u64 mm;			/* tells address spaces apart as long as both exist */
 	__u64 exec_id;
 	__u64 task_size;
@@ -42,9 +43,10 @@ struct vma_head {
 	__u64 start_stack;
 	__u32 lock_seq;			/* mm_lock_seq */
 	__u32 has_lock_seq;
+	__u32 unused;
 };
 
-/* A batch is read under one hold of the target's mmap lock: about half a millisecond. */
+/* Some kernels hold the target's mmap lock for a batch: for about half a millisecond. */
 #define VMA_BATCH 4096u
 
 struct vma_batch {

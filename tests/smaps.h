@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What /proc/PID/smaps says of a process, with kinds that are found out another way than the library's. */
+/* What /proc/PID/smaps says of a process; its kinds are found out another way than the library's. */
 #ifndef TESTS_SMAPS_H
 #define TESTS_SMAPS_H
 

@@ -73,7 +73,8 @@ enum memhint_reader {
 enum memhint_pages_reader {
 	MEMHINT_PAGES_AUTO,
 	MEMHINT_PAGES_SCAN,		/* PAGEMAP_SCAN (6.7) */
-	MEMHINT_PAGES_PAGEMAP,		/* /proc/PID/pagemap, page by page: cannot tell huge_bytes */
+	MEMHINT_PAGES_PAGEMAP,		/* /proc/PID/pagemap, page by page: cannot tell huge_bytes; of
+					 * mappings above 64 GiB the sums of smaps */
 	MEMHINT_PAGES_SMAPS,		/* the sums of /proc/PID/smaps: swapped_bytes of shared memory holds,
 					 * too, what is swapped out of the file, but in no page table */
 };

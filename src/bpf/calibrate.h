@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm_flags are no interface of the kernel: their meaning is tried on mappings of our own and compared
- * with what /proc/self/smaps says of these, before anything is told about others.
+ * vm_flags are no interface of the kernel: their meaning is tried on mappings of our own and
+ * compared with what /proc/self/smaps says of these, before anything is told about others.
  */
 #ifndef BPF_CALIBRATE_H
 #define BPF_CALIBRATE_H

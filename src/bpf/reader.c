@@ -18,6 +18,12 @@
 #define BUSY_TRIES 100
 #define BUSY_PAUSE_NSEC 100000
 
+
+/* The shortest batch that is tried when others are disturbed; a power of two, as VMA_BATCH is. */
+#define LIMIT_MIN 32
+
+#define STUCK_MAX 16
+
 static size_t round_to_pages(size_t bytes)
 {
 	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
@@ -79,7 +85,8 @@ int vma_reader_open(struct vma_reader *reader, enum bpf_room_way way)
 	r = way == BPF_ROOM_RUN ? load_run(reader) : load_seq(reader);
 	if (r < 0)
 		return r;
-	memory = mmap(NULL, reader->head_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, reader->map_fd, 0);
+	memory = mmap(NULL, reader->head_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      reader->map_fd, 0);
 	if (memory == MAP_FAILED) {
 		r = -errno;
 		vma_reader_close(reader);
@@ -107,7 +114,9 @@ void vma_reader_close(struct vma_reader *reader)
 	close_fd(&reader->map_fd);
 }
 
-/* A link ties a program to a process; the descriptor that it gives is read to run the program once. */
+/*
+ * A link ties a program to a process; the descriptor that it gives is read to run the program once.
+ */
 static int link_create(int program_fd, pid_t pid, bool all_threads)
 {
 	union bpf_iter_link_info info;
@@ -179,10 +188,14 @@ int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
 
 	memset(reader->head, 0, sizeof(*reader->head));
 	reader->start = start;
+	reader->limit = VMA_BATCH;
+	reader->is_first = true;
 	reader->is_last = false;
+	reader->stuck = 0;
 	/*
-	 * One thread is enough. But a task_vma iterator over one thread never ends: at the end it begins
-	 * its last buffer again. Over all threads it ends, and the program leaves out all but the first.
+	 * One thread is enough. But a task_vma iterator over one thread never ends: at the end it
+	 * begins its last buffer again. Over all threads it ends, and the program leaves out all
+	 * but the first.
 	 */
 	reader->link_fd = link_create(reader->program_fd, pid, reader->way == BPF_ROOM_SEQ);
 	if (reader->link_fd < 0)
@@ -194,37 +207,63 @@ int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
 	return r < 0 ? r : 0;
 }
 
+/* Runs the program for one batch. 0, -EAGAIN if another try may go better, or a negative errno. */
+static int run_once(struct vma_reader *reader)
+{
+	struct vma_head *head = reader->head;
+	int r;
+
+	if (reader->is_first)
+		memset(head, 0, sizeof(*head));
+	head->start = reader->start;
+	head->limit = reader->limit;
+	head->count = 0;
+	head->error = 0;
+	head->disturbed = 0;
+	r = link_run(reader->link_fd);
+	if (r < 0)
+		return r;
+	if (head->error == -EBUSY)
+		return -EAGAIN;
+	if (head->error == -ENOENT)
+		return -ESRCH;
+	if (head->error < 0)
+		return head->error;
+	return head->disturbed ? -EAGAIN : 0;
+}
+
 static ssize_t next_run(struct vma_reader *reader, const struct vma_record **ret_records)
 {
 	struct vma_batch *batch = (struct vma_batch *)reader->head;
 	struct vma_head *head = reader->head;
-	bool is_first = head->tgid == 0;
 	int r;
 
 	if (reader->is_last)
 		return 0;
 	for (int i = 0;; i++) {
-		if (is_first)
-			memset(head, 0, sizeof(*head));
-		head->start = reader->start;
-		head->limit = VMA_BATCH;
-		head->count = 0;
-		head->error = 0;
-		r = link_run(reader->link_fd);
+		r = run_once(reader);
 		if (r == 0)
 			r = head_check(head);
-		if (r < 0)
-			return r;
-		if (head->error != -EBUSY)
-			break;
-		if (i == BUSY_TRIES)
-			return -EAGAIN;
-		nanosleep(&(struct timespec){ .tv_nsec = BUSY_PAUSE_NSEC }, NULL);
+		else if (r == -EAGAIN && i < BUSY_TRIES && !head->moved && !head->foreign) {
+			/*
+			 * Shorter batches find room between the changes; a long change wants
+			 * patience.
+			 */
+			if (reader->limit > LIMIT_MIN)
+				reader->limit /= 2;
+			else
+				nanosleep(&(struct timespec){ .tv_nsec = BUSY_PAUSE_NSEC }, NULL);
+			continue;
+		}
+		break;
 	}
-	if (head->error < 0)
-		return head->error == -ENOENT ? -ESRCH : head->error;
+	if (r < 0)
+		return r;
 	*ret_records = batch->records;
-	reader->is_last = head->count < VMA_BATCH;
+	reader->is_first = false;
+	reader->is_last = head->count < reader->limit;
+	if (reader->limit < VMA_BATCH)
+		reader->limit *= 2;
 	return head->count < VMA_BATCH ? head->count : VMA_BATCH;
 }
 
@@ -248,8 +287,17 @@ ssize_t vma_reader_next(struct vma_reader *reader, const struct vma_record **ret
 
 	n = reader->way == BPF_ROOM_RUN ? next_run(reader, ret_records)
 					: next_seq(reader, ret_records);
-	if (n > 0)
-		reader->start = (*ret_records)[n - 1].end;
+	if (n <= 0)
+		return n;
+	/*
+	 * After contention one may bring nothing new; a kernel that goes in circles must not hang
+	 * us.
+	 */
+	if ((*ret_records)[n - 1].end > reader->start)
+		reader->stuck = 0;
+	else if (++reader->stuck > STUCK_MAX)
+		return -EIO;
+	reader->start = (*ret_records)[n - 1].end;
 	return n;
 }
 

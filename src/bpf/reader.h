@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The programs of one way, in the kernel, and how to run them on a process. Not for two threads at once. */
+/* The programs of one way, and how to run them on a process. Not for two threads at once. */
 #ifndef BPF_READER_H
 #define BPF_READER_H
 
@@ -22,7 +22,10 @@ struct vma_reader {
 	int link_fd;			/* -1: nothing is */
 	int iter_fd;
 	uint64_t start;			/* what ends at or below it has been read */
+	uint32_t limit;			/* records in the next batch */
+	bool is_first;			/* no batch came yet */
 	bool is_last;			/* nothing will come after this batch */
+	unsigned int stuck;		/* batches on end that brought nothing new */
 	struct vma_record buffer[1024];	/* the way SEQ: more than the kernel gives at a time */
 };
 
@@ -33,8 +36,8 @@ void vma_reader_close(struct vma_reader *reader);
 /*
  * Begins to read the mappings of process @pid that end above @start, vma_reader_next() gives the
  * next of them: how many, or 0 at the end, or a negative errno: -EAGAIN the process changes its
- * mappings all the time, or has replaced its address space since vma_reader_begin(). After the first
- * batch the head says what the address space was before it. vma_reader_end() is always due.
+ * mappings all the time, or has replaced its address space since vma_reader_begin(). After the
+ * first batch the head says what the address space was before it. vma_reader_end() is always due.
  */
 int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start);
 ssize_t vma_reader_next(struct vma_reader *reader, const struct vma_record **ret_records);

@@ -31,7 +31,7 @@ static struct room {
 	bool knows_fork;
 	struct {
 		bool is_loaded;
-		int error;		/* why it will never load; 0: it was not tried, or may another time */
+		int error;		/* why it will never load; 0: it may */
 		struct vma_reader reader;
 		struct vma_convert convert;
 	} ways[BPF_ROOM_WAYS];
@@ -176,9 +176,10 @@ static int pidfd_check(int pidfd)
 }
 
 /*
- * bpf_iter_task_vma_new(), as it came with 6.7, takes the mmap lock of an address space that it does
- * not hold on to: in a process that ends at that moment it may have been freed. An open maps file
- * keeps the structure, if not the mappings. It is also the kernel's check of whether we may see them.
+ * bpf_iter_task_vma_new(), as it came with 6.7, takes the mmap lock of an address space that it
+ * does not hold on to: in a process that ends at that moment it may have been freed. An open maps
+ * file keeps the structure, if not the mappings. It is also the kernel's check of whether we may
+ * see them.
  */
 static int maps_hold(pid_t pid)
 {
@@ -202,8 +203,8 @@ static uint64_t stir(uint64_t x)
 
 /*
  * Bit 63 keeps what is known from being 0. In an exec the address space is replaced first and the
- * task's exec id counted up later; the address of the mm tells the two apart in between, and does not
- * leave this room as it is.
+ * task's exec id counted up later; the address of the mm tells the two apart in between, and does
+ * not leave this room as it is.
  */
 static struct bpf_room_space head_space(const struct vma_head *head)
 {
@@ -249,8 +250,8 @@ static int read_mappings(enum bpf_room_way way, pid_t pid, room_sink sink, void 
 	while ((n = vma_reader_next(reader, &records)) > 0) {
 		for (ssize_t i = 0; i < n; i++) {
 			/*
-			 * Where the lock was let go the kernel goes on with what holds the end of the
-			 * last mapping now: the rest of it, or it and more.
+			 * Where the lock was let go the kernel goes on with what holds the end of
+			 * the last mapping now: the rest of it, or it and more.
 			 */
 			if (records[i].end <= last_end)
 				continue;

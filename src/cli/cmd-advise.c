@@ -37,10 +37,14 @@ static int parse_range(struct hint *hint, const struct options *options)
 	char first[32];
 
 	if (!dash || dash - options->argument >= (ptrdiff_t)sizeof(first))
-		return options_bad(options, "is not a range; ranges look like 7f12a000-7f12c000, as in memhint map");
+		return options_bad(
+			options,
+			"is not a range; ranges look like 7f12a000-7f12c000, as in memhint map");
 	snprintf(first, sizeof(first), "%.*s", (int)(dash - options->argument), options->argument);
 	if (parse_u64(first, 16, &start) < 0 || parse_u64(dash + 1, 16, &end) < 0)
-		return options_bad(options, "is not a range; ranges look like 7f12a000-7f12c000, as in memhint map");
+		return options_bad(
+			options,
+			"is not a range; ranges look like 7f12a000-7f12c000, as in memhint map");
 	if (start >= end)
 		return options_bad(options, start == end ? "is empty" : "is the wrong way round");
 	if (start % page || end % page)
@@ -98,7 +102,8 @@ static int parse_rate(struct hint *hint, struct options *options)
 	char number[32];
 	int r;
 
-	if (length > 2 && length < sizeof(number) && strcmp(options->argument + length - 2, "/s") == 0) {
+	if (length > 2 && length < sizeof(number) &&
+	    strcmp(options->argument + length - 2, "/s") == 0) {
 		snprintf(number, sizeof(number), "%.*s", (int)(length - 2), options->argument);
 		options->argument = number;
 	}
@@ -143,7 +148,8 @@ static int take_option(struct hint *hint, struct options *options, int id)
 	case OPTION_TIMEOUT: {
 		int r = options_usec(options, 1000000, &hint->timeout_usec);
 
-		return r == 0 && hint->timeout_usec == 0 ? options_bad(options, "is no time at all") : r;
+		return r == 0 && hint->timeout_usec == 0 ? options_bad(options, "is no time at all")
+							 : r;
 	}
 	case OPTION_SWAP_FLOOR:
 		return parse_swap_floor(hint, options);
@@ -160,14 +166,19 @@ static int take_advice(struct hint *hint, const char *name)
 
 	if (memhint_advice_parse(name, &hint->advice) < 0) {
 		similar = options_similar(name, remote);
-		log_error("there is no advice '%s'; %s%s%s", name, similar ? "is '" : "there are cold, pageout, "
-			  "willneed and collapse", similar ? similar : "", similar ? "' meant?" : "");
+		if (similar)
+			log_error("there is no advice '%s'; is '%s' meant?", name, similar);
+		else
+			log_error("there is no advice '%s'; there are cold, pageout, willneed and "
+				  "collapse",
+				  name);
 		return EXIT_USAGE;
 	}
 	if (!memhint_advice_is_remote(hint->advice)) {
-		log_error("the kernel takes the advice %s only from a process itself; for others there are cold, "
-			  "pageout, willneed and collapse",
-			  memhint_advice_name(hint->advice));
+		log_error(
+			"the kernel takes the advice %s only from a process itself; for others there are cold, "
+			"pageout, willneed and collapse",
+			memhint_advice_name(hint->advice));
 		return EXIT_UNSUPPORTED;
 	}
 	return 0;
@@ -200,8 +211,9 @@ static int read_options(struct hint *hint, const struct verb *verb, int argc, ch
 	if (r == 0)
 		r = targets_arguments(&hint->targets, rest);
 	if (r == 0 && targets_are_empty(&hint->targets)) {
-		log_error("which process? %s needs a PID or a pattern; 'memhint %s --help' lists them", verb->name,
-			  verb->name);
+		log_error(
+			"which process? %s needs a PID or a pattern; 'memhint %s --help' lists them",
+			verb->name, verb->name);
 		r = EXIT_USAGE;
 	}
 	/* Who names the memory means it, of whatever kind it is. */
@@ -239,37 +251,43 @@ static int run_advise(const struct verb *verb, int argc, char **argv)
 
 static const struct option_group memory_options = {
 	.title = "Which of their memory (all private anonymous memory if none of these is given)",
-	.options = (const struct option_text[]) {
-		{ "only", 'O', OPTION_ONLY, "KINDS",
-		  "these kinds of mappings, separated by commas: anon, heap, stack, file,\n"
-		  "shmem, code; pages of files may be in use by other processes too" },
-		{ "mapping", 'm', OPTION_MAPPING, "PATTERN", "mappings whose name, or the last part of it, matches: '*.so*'" },
-		{ "range", 'r', OPTION_RANGE, "A-B", "only from address A up to B, in hexadecimal" },
-		{ "min-size", 'M', OPTION_MIN_SIZE, "SIZE", "only mappings of at least this size" },
-		{ "exact", 'x', OPTION_EXACT, NULL,
-		  "look at every page first, also where that costs more than it saves" },
-		{ "flags", 'f', OPTION_FLAGS, NULL,
-		  "find out which mappings are locked or droppable, even where that means\n"
-		  "reading smaps, which is slow and holds the process up" },
-		{}
-	},
+	.options =
+		(const struct option_text[]){
+			{ "only", 'O', OPTION_ONLY, "KINDS",
+			  "these kinds of mappings, separated by commas: anon, heap, stack, file,\n"
+			  "shmem, code; pages of files may be in use by other processes too" },
+			{ "mapping", 'm', OPTION_MAPPING, "PATTERN",
+			  "mappings whose name, or the last part of it, matches: '*.so*'" },
+			{ "range", 'r', OPTION_RANGE, "A-B",
+			  "only from address A up to B, in hexadecimal" },
+			{ "min-size", 'M', OPTION_MIN_SIZE, "SIZE",
+			  "only mappings of at least this size" },
+			{ "exact", 'x', OPTION_EXACT, NULL,
+			  "look at every page first, also where that costs more than it saves" },
+			{ "flags", 'f', OPTION_FLAGS, NULL,
+			  "find out which mappings are locked or droppable, even where that means\n"
+			  "reading smaps, which is slow and holds the process up" },
+			{} },
 };
 
 static const struct option_group limit_options = {
 	.title = "How much, how fast",
-	.options = (const struct option_text[]) {
-		{ "max-bytes", 'B', OPTION_MAX_BYTES, "SIZE", "no more than this, over all processes" },
-		{ "rate", 'R', OPTION_RATE, "SIZE", "no more than this a second" },
-		{ "pace", 'P', OPTION_PACE, "PACE",
-		  "how a process that runs is kept from stalling: auto (its mmap calls wait\n"
-		  "2 ms at most; full speed if it is stopped), none, or a time like 500us" },
-		{ "timeout", 'T', OPTION_TIMEOUT, "TIME", "stop after so many seconds, or as in 500ms" },
-		{ "swap-floor", 'F', OPTION_SWAP_FLOOR, "SIZE|PERCENT",
-		  "pageout: refuse, and stop, when less swap than this is free (default: 5%)" },
-		{ "force", 0, OPTION_FORCE, NULL, "pageout: whatever swap is free" },
-		{ "dry-run", 'n', OPTION_DRY_RUN, NULL, "do all but give the advice, and tell what would be done" },
-		{}
-	},
+	.options =
+		(const struct option_text[]){
+			{ "max-bytes", 'B', OPTION_MAX_BYTES, "SIZE",
+			  "no more than this, over all processes" },
+			{ "rate", 'R', OPTION_RATE, "SIZE", "no more than this a second" },
+			{ "pace", 'P', OPTION_PACE, "PACE",
+			  "how a process that runs is kept from stalling: auto (its mmap calls wait\n"
+			  "2 ms at most; full speed if it is stopped), none, or a time like 500us" },
+			{ "timeout", 'T', OPTION_TIMEOUT, "TIME",
+			  "stop after so many seconds, or as in 500ms" },
+			{ "swap-floor", 'F', OPTION_SWAP_FLOOR, "SIZE|PERCENT",
+			  "pageout: refuse, and stop, when less swap than this is free (default: 5%)" },
+			{ "force", 0, OPTION_FORCE, NULL, "pageout: whatever swap is free" },
+			{ "dry-run", 'n', OPTION_DRY_RUN, NULL,
+			  "do all but give the advice, and tell what would be done" },
+			{} },
 };
 
 static const struct option_group *const advise_groups[] = {
@@ -335,7 +353,8 @@ const struct verb verb_pageout = {
 		    "  memhint pageout --unit postgresql --json\n"
 		    "  # one mapping, by address, as memhint map shows it\n"
 		    "  memhint pageout --range 7f3a40000000-7f3a80000000 1234\n",
-	.exit_status = ADVISE_EXIT_STATUS "\n  Less free swap than --swap-floor: 1, and nothing is done.",
+	.exit_status =
+		ADVISE_EXIT_STATUS "\n  Less free swap than --swap-floor: 1, and nothing is done.",
 	.run = run_advise,
 };
 

@@ -86,11 +86,12 @@ static void check_features(struct doctor *doctor)
 		if (r == 0)
 			add(doctor, memhint_feature_name(i), CHECK_OK, NULL, "works");
 		else
-			add(doctor, memhint_feature_name(i), is_essential(i) ? CHECK_MISSING : CHECK_LIMITED,
+			add(doctor, memhint_feature_name(i),
+			    is_essential(i) ? CHECK_MISSING : CHECK_LIMITED,
 			    memhint_feature_help(i), "%s: %s", memhint_error_name(r),
-			    r == -EPERM || r == -EACCES ? "the right is missing" :
-			    r == -ENOENT		? "it is not installed" :
-							  "this kernel does not offer it");
+			    r == -EPERM || r == -EACCES ? "the right is missing"
+			    : r == -ENOENT		? "it is not installed"
+							: "this kernel does not offer it");
 	}
 }
 
@@ -125,7 +126,8 @@ static void check_capabilities(struct doctor *doctor)
 		bool has = have >> number & 1;
 
 		/* CAP_SYS_ADMIN stands for the two that were split off from it. */
-		if (!has && (number == CAP_BPF || number == CAP_PERFMON) && have >> CAP_SYS_ADMIN & 1)
+		if (!has && (number == CAP_BPF || number == CAP_PERFMON) &&
+		    have >> CAP_SYS_ADMIN & 1)
 			add(doctor, capabilities[i].name, CHECK_OK, NULL, "through CAP_SYS_ADMIN");
 		else
 			add(doctor, capabilities[i].name, has ? CHECK_OK : capabilities[i].without,
@@ -162,16 +164,19 @@ static void check_swap(struct doctor *doctor)
 	if (swap.total_bytes == 0)
 		add(doctor, "swap", CHECK_MISSING, no_swap, "none");
 	else
-		add(doctor, "swap", swap.free_bytes < swap.total_bytes / 20 ? CHECK_LIMITED : CHECK_OK,
-		    "pageout refuses below 5% of free swap: add more, or lower --swap-floor", "%s free of %s in %zu %s",
-		    unit_bytes(swap.free_bytes).text, unit_bytes(swap.total_bytes).text, swap.count,
+		add(doctor, "swap",
+		    swap.free_bytes < swap.total_bytes / 20 ? CHECK_LIMITED : CHECK_OK,
+		    "pageout refuses below 5% of free swap: add more, or lower --swap-floor",
+		    "%s free of %s in %zu %s", unit_bytes(swap.free_bytes).text,
+		    unit_bytes(swap.total_bytes).text, swap.count,
 		    swap.count == 1 ? "area" : "areas");
 	for (size_t i = 0; i < swap.count; i++) {
 		const struct swap_area *area = &swap.areas[i];
 
 		if (area->is_zram && area->zram_known)
-			add(doctor, "zram", CHECK_OK, NULL, "%s: %s stored in %s of memory", area->name,
-			    unit_bytes(area->zram_original_bytes).text, unit_bytes(area->zram_memory_bytes).text);
+			add(doctor, "zram", CHECK_OK, NULL, "%s: %s stored in %s of memory",
+			    area->name, unit_bytes(area->zram_original_bytes).text,
+			    unit_bytes(area->zram_memory_bytes).text);
 		else if (area->is_zram)
 			add(doctor, "zram", CHECK_OK, NULL, "%s", area->name);
 	}
@@ -184,12 +189,14 @@ static void check_zram(struct doctor *doctor)
 		add(doctor, "zram_control", CHECK_OK, NULL, "devices can be added");
 		break;
 	case MACHINE_ZRAM_MODULE:
-		add(doctor, "zram_control", CHECK_LIMITED, "load the module as root: modprobe zram num_devices=0",
+		add(doctor, "zram_control", CHECK_LIMITED,
+		    "load the module as root: modprobe zram num_devices=0",
 		    "the module is there, but not loaded");
 		break;
 	default:
 		add(doctor, "zram_control", CHECK_LIMITED,
-		    "this kernel has no zram (CONFIG_ZRAM): use a swap device or file", "not there");
+		    "this kernel has no zram (CONFIG_ZRAM): use a swap device or file",
+		    "not there");
 	}
 }
 
@@ -199,11 +206,12 @@ static void check_pressure(struct doctor *doctor)
 	int r = machine_pressure(doctor->procfd, &percent);
 
 	if (r == 0)
-		add(doctor, "psi", CHECK_OK, NULL, "memory stalls in the last 10 s: %.1f%%", percent);
+		add(doctor, "psi", CHECK_OK, NULL, "memory stalls in the last 10 s: %.1f%%",
+		    percent);
 	else
 		add(doctor, "psi", CHECK_LIMITED,
-		    "without it memory pressure cannot be seen coming: boot with psi=1 (CONFIG_PSI)", "%s",
-		    memhint_error_name(r));
+		    "without it memory pressure cannot be seen coming: boot with psi=1 (CONFIG_PSI)",
+		    "%s", memhint_error_name(r));
 }
 
 static void check_cgroup2(struct doctor *doctor)
@@ -229,7 +237,8 @@ static void check_cgroup2(struct doctor *doctor)
 	if (r == 1)
 		add(doctor, "cgroup2_freezer", CHECK_OK, NULL, "groups can be frozen");
 	else if (r == 0)
-		add(doctor, "cgroup2_freezer", CHECK_LIMITED, "needs Linux 5.2", "groups cannot be frozen");
+		add(doctor, "cgroup2_freezer", CHECK_LIMITED, "needs Linux 5.2",
+		    "groups cannot be frozen");
 	else
 		add(doctor, "cgroup2_freezer", CHECK_LIMITED,
 		    "the root group cannot be frozen, so only a group below it shows whether others can",
@@ -254,7 +263,8 @@ static void check_all(struct doctor *doctor)
 	struct utsname name;
 
 	if (uname(&name) == 0)
-		add(doctor, "kernel", CHECK_OK, NULL, "%s %s %s", name.sysname, name.release, name.machine);
+		add(doctor, "kernel", CHECK_OK, NULL, "%s %s %s", name.sysname, name.release,
+		    name.machine);
 	check_features(doctor);
 	check_capabilities(doctor);
 	check_hidepid(doctor);
@@ -275,8 +285,9 @@ static int verdict(const char **ret_sentence)
 	if (cold == 0 || pageout == 0)
 		return EXIT_SUCCESS;
 	if (cold == -EPERM || cold == -EACCES) {
-		*ret_sentence = "other processes cannot be hinted: the right is missing (CAP_SYS_NICE, and "
-				"CAP_SYS_PTRACE for those of other users)";
+		*ret_sentence =
+			"other processes cannot be hinted: the right is missing (CAP_SYS_NICE, and "
+			"CAP_SYS_PTRACE for those of other users)";
 		return EXIT_PERMISSION;
 	}
 	*ret_sentence = "other processes cannot be hinted: this kernel does not offer it";
@@ -341,13 +352,15 @@ static void show_text(const struct doctor *doctor, int status, const char *sente
 		const struct check *check = &doctor->checks[i];
 
 		printf("%s%-7s%s  %-16s  %s\n", term_colour(&term, colours[check->state]),
-		       state_names[check->state], term_colour(&term, TERM_RESET), check->name, check->detail);
+		       state_names[check->state], term_colour(&term, TERM_RESET), check->name,
+		       check->detail);
 		if (check->help)
-			print_wrapped(check->help, 27, term.is_terminal && term.width > 60 ? term.width : 100);
+			print_wrapped(check->help, 27,
+				      term.is_terminal && term.width > 60 ? term.width : 100);
 	}
 	printf("\n%smemhint %s: %s%s\n",
-	       term_colour(&term, status == EXIT_SUCCESS ? TERM_GREEN : TERM_RED), MEMHINT_VERSION, sentence,
-	       term_colour(&term, TERM_RESET));
+	       term_colour(&term, status == EXIT_SUCCESS ? TERM_GREEN : TERM_RED), MEMHINT_VERSION,
+	       sentence, term_colour(&term, TERM_RESET));
 }
 
 static int run_doctor(const struct verb *verb, int argc, char **argv)
@@ -371,7 +384,8 @@ static int run_doctor(const struct verb *verb, int argc, char **argv)
 	procfd = doctor.procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	sysfd = doctor.sysfd = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (procfd < 0 || access("/proc/self/stat", R_OK) < 0) {
-		log_error("/proc is not mounted; nothing works without it: mount -t proc proc /proc");
+		log_error(
+			"/proc is not mounted; nothing works without it: mount -t proc proc /proc");
 		return EXIT_FAILURE;
 	}
 	check_all(&doctor);
@@ -397,6 +411,7 @@ const struct verb verb_doctor = {
 		    "  memhint doctor --json | jq '.checks[] | select(.state != \"ok\")'\n"
 		    "  # as an ordinary user would find it\n"
 		    "  setpriv --reuid nobody --clear-groups memhint doctor\n",
-	.exit_status = "  Other processes cannot be hinted: 4 for want of rights, 6 for want of a kernel that does.",
+	.exit_status =
+		"  Other processes cannot be hinted: 4 for want of rights, 6 for want of a kernel that does.",
 	.run = run_doctor,
 };

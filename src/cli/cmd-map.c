@@ -152,7 +152,8 @@ static int compare_vmas(const void *a, const void *b, void *userdata)
 		r = compare_u64(y->huge_bytes, x->huge_bytes);
 		break;
 	case COLUMN_BAR:
-		r = compare_u64(y->resident_bytes + y->swapped_bytes, x->resident_bytes + x->swapped_bytes);
+		r = compare_u64(y->resident_bytes + y->swapped_bytes,
+				x->resident_bytes + x->swapped_bytes);
 		break;
 	case COLUMN_FLAGS:
 		r = compare_u64(y->flags >> 8, x->flags >> 8);
@@ -205,14 +206,15 @@ static void set_flags(struct table *table, size_t cell, const struct memhint_vma
 	}
 	text[0] = '\0';
 	while ((name = vma_flag_next(vma->flags, &from)) && length < sizeof(text))
-		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s", length ? "," : "", name);
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s",
+					   length ? "," : "", name);
 	table_set(table, cell, text);
 	if (vma->flags & (MEMHINT_VMA_LOCKED | MEMHINT_VMA_DROPPABLE))
 		table_colour(table, cell, TERM_RED);
 }
 
-static void show_cell(const struct map *map, const struct term *term, struct table *table, size_t cell,
-		      const struct memhint_vma *vma, bool flags_known)
+static void show_cell(const struct map *map, const struct term *term, struct table *table,
+		      size_t cell, const struct memhint_vma *vma, bool flags_known)
 {
 	switch (map->columns.ids[cell]) {
 	case COLUMN_START:
@@ -261,7 +263,8 @@ static void show_cell(const struct map *map, const struct term *term, struct tab
 	}
 }
 
-static int show_totals(const struct map *map, const struct term *term, const struct map_total *totals)
+static int show_totals(const struct map *map, const struct term *term,
+		       const struct map_total *totals)
 {
 	static const struct table_column columns[] = {
 		{ .title = "KIND" },
@@ -310,7 +313,8 @@ static int show_totals(const struct map *map, const struct term *term, const str
 }
 
 static int show_tables(const struct map *map, const struct memhint_map *snapshot,
-		       const struct memhint_vma *const *vmas, size_t count, const struct map_total *totals)
+		       const struct memhint_vma *const *vmas, size_t count,
+		       const struct map_total *totals)
 {
 	bool flags_known = memhint_map_flags_known(snapshot);
 	struct table *table;
@@ -333,8 +337,9 @@ static int show_tables(const struct map *map, const struct memhint_map *snapshot
 	putchar('\n');
 	r = show_totals(map, &term, totals);
 	if (r == 0 && term.is_terminal)
-		printf("%s%s resident  %s swapped out  %s never touched%s\n", term_colour(&term, TERM_DIM),
-		       term_bar_resident(&term), term_bar_swapped(&term), term_bar_empty(&term),
+		printf("%s%s resident  %s swapped out  %s never touched%s\n",
+		       term_colour(&term, TERM_DIM), term_bar_resident(&term),
+		       term_bar_swapped(&term), term_bar_empty(&term),
 		       term_colour(&term, TERM_RESET));
 	return r;
 }
@@ -367,7 +372,8 @@ static void json_vma(struct json *json, const struct memhint_vma *vma, bool flag
 }
 
 static void show_json(const struct target *target, const struct memhint_map *snapshot,
-		      const struct memhint_vma *const *vmas, size_t count, const struct map_total *totals)
+		      const struct memhint_vma *const *vmas, size_t count,
+		      const struct map_total *totals)
 {
 	struct json json;
 
@@ -379,7 +385,8 @@ static void show_json(const struct target *target, const struct memhint_map *sna
 		    memhint_process_id(target->process));
 	json_string(&json, "comm", target->stat.comm);
 	json_string(&json, "reader", memhint_reader_name(memhint_map_reader(snapshot)));
-	json_string(&json, "pages_reader", memhint_pages_reader_name(memhint_map_pages_reader(snapshot)));
+	json_string(&json, "pages_reader",
+		    memhint_pages_reader_name(memhint_map_pages_reader(snapshot)));
 	json_bool(&json, "flags_known", memhint_map_flags_known(snapshot));
 	json_array(&json, "mappings");
 	for (size_t i = 0; i < count; i++)
@@ -440,7 +447,8 @@ static int show(const struct map *map, const struct target *target)
 	struct map_total totals[KIND_COUNT] = {};
 	struct memhint_map_options options = {
 		.size = sizeof(options),
-		.want = MEMHINT_MAP_NAMES | MEMHINT_MAP_PAGES | (map->need_flags ? MEMHINT_MAP_FLAGS : 0),
+		.want = MEMHINT_MAP_NAMES | MEMHINT_MAP_PAGES |
+			(map->need_flags ? MEMHINT_MAP_FLAGS : 0),
 	};
 	size_t count;
 	int r;
@@ -462,8 +470,8 @@ static int show(const struct map *map, const struct target *target)
 	if (map->json) {
 		show_json(target, snapshot, vmas, count, totals);
 	} else if (count == 0) {
-		log_error("process %d (%s) has no such mapping", memhint_process_pid(target->process),
-			  target->stat.comm);
+		log_error("process %d (%s) has no such mapping",
+			  memhint_process_pid(target->process), target->stat.comm);
 		return EXIT_FAILURE;
 	} else if (show_tables(map, snapshot, vmas, count, totals) < 0) {
 		log_error("out of memory");
@@ -541,23 +549,24 @@ static int run_map(const struct verb *verb, int argc, char **argv)
 
 static const struct option_group map_options = {
 	.title = "What to show",
-	.options = (const struct option_text[]) {
-		{ "only", 'O', OPTION_ONLY, "KINDS",
-		  "these kinds of mappings, separated by commas: anon, heap, stack, file,\n"
-		  "shmem, code, special" },
-		{ "mapping", 'm', OPTION_MAPPING, "PATTERN", "mappings whose name, or the last part of it, matches: '*.so*'" },
-		{ "sort", 's', OPTION_SORT, "COLUMN",
-		  "by this column: sizes from the largest down, the rest upwards; with a\n"
-		  "minus before it the other way round (default: start)" },
-		{ "columns", 'o', OPTION_COLUMNS, "LIST",
-		  "these columns, separated by commas; with a plus before the list, these\n"
-		  "beside those that are shown anyway" },
-		{ "bytes", 'b', OPTION_BYTES, NULL, "exact sizes" },
-		{ "flags", 'f', OPTION_FLAGS, NULL,
-		  "find out which mappings are locked, droppable and so on, even where that\n"
-		  "means reading smaps, which is slow and holds the process up" },
-		{}
-	},
+	.options =
+		(const struct option_text[]){
+			{ "only", 'O', OPTION_ONLY, "KINDS",
+			  "these kinds of mappings, separated by commas: anon, heap, stack, file,\n"
+			  "shmem, code, special" },
+			{ "mapping", 'm', OPTION_MAPPING, "PATTERN",
+			  "mappings whose name, or the last part of it, matches: '*.so*'" },
+			{ "sort", 's', OPTION_SORT, "COLUMN",
+			  "by this column: sizes from the largest down, the rest upwards; with a\n"
+			  "minus before it the other way round (default: start)" },
+			{ "columns", 'o', OPTION_COLUMNS, "LIST",
+			  "these columns, separated by commas; with a plus before the list, these\n"
+			  "beside those that are shown anyway" },
+			{ "bytes", 'b', OPTION_BYTES, NULL, "exact sizes" },
+			{ "flags", 'f', OPTION_FLAGS, NULL,
+			  "find out which mappings are locked, droppable and so on, even where that\n"
+			  "means reading smaps, which is slow and holds the process up" },
+			{} },
 };
 
 const struct verb verb_map = {
@@ -568,16 +577,18 @@ const struct verb verb_map = {
 		"Shows every mapping of a process with what is resident, what is swapped out and what was\n"
 		"never touched, and the sums of each kind. Looking does not hold the process up: its pages\n"
 		"are read in pieces.",
-	.groups = (const struct option_group *const[]){ &target_options, &map_options, &common_options, NULL },
+	.groups = (const struct option_group *const[]){ &target_options, &map_options,
+							&common_options, NULL },
 	.columns = all_columns,
-	.examples = "  # the whole address space of process 1234\n"
-		    "  memhint map 1234\n"
-		    "  # its ten largest pieces of anonymous memory\n"
-		    "  memhint map 1234 --only anon,heap --sort rss | head -11\n"
-		    "  # what is out, and where\n"
-		    "  memhint map --comm redis-server --sort swap --columns start,end,kind,swap,bar,name\n"
-		    "  # for a program to read\n"
-		    "  memhint map 1234 --json\n",
+	.examples =
+		"  # the whole address space of process 1234\n"
+		"  memhint map 1234\n"
+		"  # its ten largest pieces of anonymous memory\n"
+		"  memhint map 1234 --only anon,heap --sort rss | head -11\n"
+		"  # what is out, and where\n"
+		"  memhint map --comm redis-server --sort swap --columns start,end,kind,swap,bar,name\n"
+		"  # for a program to read\n"
+		"  memhint map 1234 --json\n",
 	.exit_status = "  No mapping matches --only and --mapping: 1. Several processes match: 2.",
 	.run = run_map,
 };

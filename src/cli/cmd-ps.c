@@ -119,7 +119,7 @@ struct ps {
 	bool all;
 	bool bytes;
 	uint64_t limit;			/* 0: none */
-	uint64_t clock_usec;		/* now, as proc_last_run_usec() counts; 0: not asked for or not known */
+	uint64_t clock_usec;		/* now, as proc_last_run_usec() counts; 0: not needed */
 	int procfd;
 	struct proclist list;
 	struct process_row *rows;
@@ -196,12 +196,13 @@ static void read_extras(const struct ps *ps, struct process_row *row)
 			memhint_process_close(process);
 		}
 	}
-	if (ps->clock_usec && proc_last_run_usec(ps->procfd, row->entry->pid, row->entry->stat.num_threads,
-						 &last_usec) == 0) {
+	if (ps->clock_usec && proc_last_run_usec(ps->procfd, row->entry->pid,
+						 row->entry->stat.num_threads, &last_usec) == 0) {
 		row->idle_known = true;
 		row->idle_usec = ps->clock_usec > last_usec ? ps->clock_usec - last_usec : 0;
 	}
-	if (wants(ps, COLUMN_CGROUP) && proc_cgroup(ps->procfd, row->entry->pid, path, sizeof(path)) == 0)
+	if (wants(ps, COLUMN_CGROUP) &&
+	    proc_cgroup(ps->procfd, row->entry->pid, path, sizeof(path)) == 0)
 		row->cgroup = strdup(path);
 	if (wants(ps, COLUMN_EXE) && proc_exe(ps->procfd, row->entry->pid, path, sizeof(path)) == 0)
 		row->exe = strdup(path);
@@ -271,8 +272,9 @@ static int read_rows(struct ps *ps)
 		struct process_row *row = &ps->rows[ps->count];
 		uint64_t start_usec = entry->stat.start_ticks * tick_usec;
 
-		if (chosen ? !entry->selected :
-			     !ps->all && (entry->stat.flags & PROC_FLAG_KTHREAD || entry->stat.state == 'Z'))
+		if (chosen ? !entry->selected
+			   : !ps->all && (entry->stat.flags & PROC_FLAG_KTHREAD ||
+					  entry->stat.state == 'Z'))
 			continue;
 		*row = (struct process_row){
 			.entry = entry,
@@ -387,8 +389,8 @@ static unsigned bar_width(const struct term *term)
 	return term->is_terminal && term->width < 100 ? 9 : 16;
 }
 
-static void show_cell(const struct ps *ps, const struct term *term, struct table *table, size_t cell,
-		      const struct process_row *row, uint64_t scale)
+static void show_cell(const struct ps *ps, const struct term *term, struct table *table,
+		      size_t cell, const struct process_row *row, uint64_t scale)
 {
 	const struct proc_entry *entry = row->entry;
 	const struct proc_status *status = &entry->status;
@@ -497,9 +499,9 @@ static int show_table(const struct ps *ps, size_t shown)
 		/* Resident pages of files and shared memory are counted once for each that maps them. */
 		printf("%s%zu processes: resident %s, of that anonymous %s; swapped out %s   %s resident  %s "
 		       "swapped out%s\n",
-		       term_colour(&term, TERM_DIM), shown, unit_bytes(rss).text, unit_bytes(anon).text,
-		       unit_bytes(swapped).text, term_bar_resident(&term), term_bar_swapped(&term),
-		       term_colour(&term, TERM_RESET));
+		       term_colour(&term, TERM_DIM), shown, unit_bytes(rss).text,
+		       unit_bytes(anon).text, unit_bytes(swapped).text, term_bar_resident(&term),
+		       term_bar_swapped(&term), term_colour(&term, TERM_RESET));
 	return r;
 }
 
@@ -638,7 +640,8 @@ const struct verb verb_ps = {
 		"Lists processes with the memory they hold, as resident and as swapped out, the largest\n"
 		"first. Resident pages of files are counted for every process that maps them. Without a\n"
 		"choice of processes all are listed, but kernel threads and zombies.",
-	.groups = (const struct option_group *const[]){ &target_options, &ps_options, &common_options, NULL },
+	.groups = (const struct option_group *const[]){ &target_options, &ps_options,
+							&common_options, NULL },
 	.columns = all_columns,
 	.examples = "  # everything, the largest first\n"
 		    "  memhint ps\n"
@@ -648,6 +651,7 @@ const struct verb verb_ps = {
 		    "  memhint ps --unit postgresql --columns id,rss,swap,command\n"
 		    "  # everything a shell has started, for a program to read\n"
 		    "  memhint ps --pid $$ --children --json\n",
-	.exit_status = "  Processes that are gone while others are there: 3. No process matches: 5.",
+	.exit_status =
+		"  Processes that are gone while others are there: 3. No process matches: 5.",
 	.run = run_ps,
 };

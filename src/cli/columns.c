@@ -23,8 +23,8 @@ bool columns_have(const struct columns *columns, unsigned id)
 	return false;
 }
 
-static int find(const struct options *options, const struct column *all, const char *name, size_t length,
-		unsigned *ret_id)
+static int find(const struct options *options, const struct column *all, const char *name,
+		size_t length, unsigned *ret_id)
 {
 	const char *names[COLUMNS_MAX + 1] = {};
 	const char *similar;
@@ -40,10 +40,11 @@ static int find(const struct options *options, const struct column *all, const c
 	snprintf(wrong, sizeof(wrong), "%.*s", (int)length, name);
 	similar = options_similar(wrong, names);
 	if (similar)
-		log_error("--%s: there is no column '%s'; is '%s' meant?", options->name, wrong, similar);
+		log_error("--%s: there is no column '%s'; is '%s' meant?", options->name, wrong,
+			  similar);
 	else
-		log_error("--%s: there is no column '%s'; 'memhint %s --help' lists them", options->name, wrong,
-			  options->verb->name);
+		log_error("--%s: there is no column '%s'; 'memhint %s --help' lists them",
+			  options->name, wrong, options->verb->name);
 	return EXIT_USAGE;
 }
 
@@ -75,7 +76,8 @@ int columns_choose(struct columns *columns, const struct options *options, const
 	return 0;
 }
 
-int columns_sort_by(struct columns *columns, const struct options *options, const struct column *all)
+int columns_sort_by(struct columns *columns, const struct options *options,
+		    const struct column *all)
 {
 	const char *text = options->argument;
 

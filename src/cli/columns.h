@@ -16,7 +16,7 @@ struct column {
 	const char *name;		/* for --columns and --sort */
 	const char *title;
 	const char *help;
-	bool right;			/* a number: aligned to the right, sorted from the largest down */
+	bool right; /* a number: aligned to the right, sorted from the largest down */
 	bool may_cut;
 	bool by_default;
 };
@@ -32,11 +32,13 @@ struct columns {
 void columns_init(struct columns *columns, const struct column *all, unsigned sort);
 bool columns_have(const struct columns *columns, unsigned id);
 
-/* "name,name" instead of the default, "+name,name" beside it: 0, or EXIT_USAGE after a complaint. */
-int columns_choose(struct columns *columns, const struct options *options, const struct column *all);
+/* "name,name" instead of the default, "+name,name" beside it: 0, or EXIT_USAGE. */
+int columns_choose(struct columns *columns, const struct options *options,
+		   const struct column *all);
 
 /* "name" or "-name": the same. */
-int columns_sort_by(struct columns *columns, const struct options *options, const struct column *all);
+int columns_sort_by(struct columns *columns, const struct options *options,
+		    const struct column *all);
 
 struct table *columns_table(const struct columns *columns, const struct term *term,
 			    const struct column *all);

@@ -23,7 +23,8 @@ int hint_report_begin(const struct hint_run *run)
 	if (!run->hint->json)
 		return 0;
 	if (fputc('{', stdout) == EOF || fflush(stdout) != 0) {
-		log_error("the result could not be written to stdout: %s; nothing was done", strerror(errno));
+		log_error("the result could not be written to stdout: %s; nothing was done",
+			  strerror(errno));
 		clearerr(stdout);
 		return EXIT_FAILURE;
 	}
@@ -32,7 +33,8 @@ int hint_report_begin(const struct hint_run *run)
 
 static uint64_t advised_bytes(const struct hint_outcome *outcome)
 {
-	return outcome->result.advised.bytes + outcome->result.skipped_by[MEMHINT_SKIP_DRY_RUN].bytes;
+	return outcome->result.advised.bytes +
+	       outcome->result.skipped_by[MEMHINT_SKIP_DRY_RUN].bytes;
 }
 
 static void json_amounts(struct json *json, const struct memhint_result *result)
@@ -56,7 +58,8 @@ static void json_amounts(struct json *json, const struct memhint_result *result)
 	json_end(json);
 }
 
-static void json_usage(struct json *json, const char *key, bool measured, const struct memhint_usage *usage)
+static void json_usage(struct json *json, const char *key, bool measured,
+		       const struct memhint_usage *usage)
 {
 	if (!measured) {
 		json_null(json, key);
@@ -87,7 +90,8 @@ static void json_outcome(struct json *json, const struct hint_outcome *outcome)
 	json_u64(json, "retries", result->retries);
 	json_bool(json, "map_changed", result->map_changed);
 	json_bool(json, "exec_seen", result->exec_seen);
-	json_string(json, "reader", outcome->was_tried ? memhint_reader_name(outcome->reader) : NULL);
+	json_string(json, "reader",
+		    outcome->was_tried ? memhint_reader_name(outcome->reader) : NULL);
 	json_bool(json, "flags_known", outcome->flags_known);
 	json_string(json, "error", outcome->error ? memhint_error_name(outcome->error) : NULL);
 	json_array(json, "errors");
@@ -132,11 +136,13 @@ static void set_skipped(struct table *table, size_t cell, const struct memhint_r
 	char text[512];
 	size_t length;
 
-	length = (size_t)snprintf(text, sizeof(text), "%s", unit_bytes(result->skipped.bytes - dry).text);
+	length = (size_t)snprintf(text, sizeof(text), "%s",
+				  unit_bytes(result->skipped.bytes - dry).text);
 	for (unsigned i = 0; i < MEMHINT_SKIP_COUNT && length < sizeof(text); i++)
 		if (result->skipped_by[i].bytes > 0 && i != MEMHINT_SKIP_DRY_RUN)
 			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s",
-						   strchr(text, ':') ? ", " : ": ", memhint_skip_name(i),
+						   strchr(text, ':') ? ", " : ": ",
+						   memhint_skip_name(i),
 						   unit_bytes(result->skipped_by[i].bytes).text);
 	table_set(table, cell, text);
 }
@@ -159,8 +165,8 @@ static bool makes_huge(const struct hint_run *run)
 	return strcmp(memhint_advice_name(run->hint->advice), "collapse") == 0;
 }
 
-static void set_change(struct table *table, const struct term *term, size_t cell, bool both, uint64_t before,
-		       uint64_t after)
+static void set_change(struct table *table, const struct term *term, size_t cell, bool both,
+		       uint64_t before, uint64_t after)
 {
 	if (both)
 		table_format(table, cell, "%s %s %s", unit_bytes(before).text, term_arrow(term),
@@ -180,7 +186,8 @@ static void show_outcome(const struct hint_run *run, struct table *table, const 
 	table_colour(table, CELL_COMMAND, TERM_BOLD);
 	if (!outcome->was_tried) {
 		table_set(table, CELL_ADVISED, "-");
-		table_set(table, CELL_SKIPPED, outcome->error ? memhint_error_name(outcome->error) : "budget used up");
+		table_set(table, CELL_SKIPPED,
+			  outcome->error ? memhint_error_name(outcome->error) : "budget used up");
 		table_colour(table, CELL_SKIPPED, TERM_RED);
 		return;
 	}
@@ -191,15 +198,16 @@ static void show_outcome(const struct hint_run *run, struct table *table, const 
 		set_change(table, term, CELL_RSS, !run->hint->dry_run, result->before.rss_bytes,
 			   result->after.rss_bytes);
 		if (makes_huge(run))
-			set_change(table, term, CELL_SWAP, !run->hint->dry_run, result->before.huge_bytes,
-				   result->after.huge_bytes);
+			set_change(table, term, CELL_SWAP, !run->hint->dry_run,
+				   result->before.huge_bytes, result->after.huge_bytes);
 		else
-			set_change(table, term, CELL_SWAP, !run->hint->dry_run, result->before.swap_bytes,
-				   result->after.swap_bytes);
+			set_change(table, term, CELL_SWAP, !run->hint->dry_run,
+				   result->before.swap_bytes, result->after.swap_bytes);
 	}
 	if (!run->hint->dry_run) {
 		table_set(table, CELL_TIME, unit_usec(result->elapsed_usec).text);
-		table_set(table, CELL_RATE, unit_rate(result->advised.bytes, result->elapsed_usec).text);
+		table_set(table, CELL_RATE,
+			  unit_rate(result->advised.bytes, result->elapsed_usec).text);
 	}
 	set_skipped(table, CELL_SKIPPED, result);
 }
@@ -217,11 +225,14 @@ static void say_failures(const struct hint_run *run)
 			const struct hint_failure *failure = &outcome->failures[k];
 
 			log_warning("process %d: 0x%" PRIx64 "-0x%" PRIx64 "%s%s failed: %s%s",
-				    memhint_process_pid(outcome->target->process), failure->failure.start,
-				    failure->failure.end, failure->name && *failure->name ? " " : "",
+				    memhint_process_pid(outcome->target->process),
+				    failure->failure.start, failure->failure.end,
+				    failure->name && *failure->name ? " " : "",
 				    failure->name ? failure->name : "",
 				    memhint_error_help(failure->failure.error),
-				    shown < outcome->failure_count ? "; more failed, --verbose lists them" : "");
+				    shown < outcome->failure_count
+					    ? "; more failed, --verbose lists them"
+					    : "");
 		}
 		if (outcome->result.map_changed)
 			log_verbose("process %d changed its mappings meanwhile",
@@ -234,7 +245,8 @@ static int report_table(const struct hint_run *run)
 	struct table_column columns[CELL_COUNT] = {
 		[CELL_PID] = { .title = "PID", .right = true },
 		[CELL_COMMAND] = { .title = "COMMAND" },
-		[CELL_ADVISED] = { .title = run->hint->dry_run ? "WOULD ADVISE" : "ADVISED", .right = true },
+		[CELL_ADVISED] = { .title = run->hint->dry_run ? "WOULD ADVISE" : "ADVISED",
+				   .right = true },
 		[CELL_FAILED] = { .title = "FAILED", .right = true },
 		[CELL_RSS] = { .title = "RESIDENT", .right = true },
 		[CELL_SWAP] = { .title = makes_huge(run) ? "HUGE" : "SWAPPED", .right = true },

@@ -54,7 +54,8 @@ static bool needs_swap(const struct hint *hint)
 
 static uint64_t swap_floor(const struct hint *hint, uint64_t total_bytes)
 {
-	return hint->swap_floor_percent ? total_bytes / 100 * hint->swap_floor_percent : hint->swap_floor_bytes;
+	return hint->swap_floor_percent ? total_bytes / 100 * hint->swap_floor_percent
+					: hint->swap_floor_bytes;
 }
 
 /* Before anything is done: 0, or the exit status after a sentence. */
@@ -67,13 +68,16 @@ static int check_swap(const struct hint *hint)
 		return 0;
 	floor = swap_floor(hint, swap.total_bytes);
 	if (swap.total_bytes == 0)
-		log_warning("there is no swap, so anonymous memory cannot be paged out: this frees next to "
-			    "nothing; 'memhint doctor' says how to get swap");
+		log_warning(
+			"there is no swap, so anonymous memory cannot be paged out: this frees next to "
+			"nothing; 'memhint doctor' says how to get swap");
 	if (hint->force || swap.free_bytes >= floor)
 		return 0;
-	log_error("only %s of %s swap are free, which is below the floor of %s; nothing was done. Lower it "
-		  "with --swap-floor, or go on with --force",
-		  unit_bytes(swap.free_bytes).text, unit_bytes(swap.total_bytes).text, unit_bytes(floor).text);
+	log_error(
+		"only %s of %s swap are free, which is below the floor of %s; nothing was done. Lower it "
+		"with --swap-floor, or go on with --force",
+		unit_bytes(swap.free_bytes).text, unit_bytes(swap.total_bytes).text,
+		unit_bytes(floor).text);
 	return EXIT_FAILURE;
 }
 
@@ -85,7 +89,8 @@ static int check_permission(const struct hint *hint, const struct target *target
 {
 	struct iovec nothing = {};
 
-	if (memhint_process_madvise(memhint_process_pidfd(target->process), &nothing, 0, hint->advice, 0) >= 0)
+	if (memhint_process_madvise(memhint_process_pidfd(target->process), &nothing, 0,
+				    hint->advice, 0) >= 0)
 		return 0;
 	/* That this kernel does not take it from outside at all is no fault of the ranges. */
 	return errno == EINVAL ? -EOPNOTSUPP : -errno;
@@ -116,14 +121,15 @@ static int complain(const struct hint *hint, const struct target *target, int er
 {
 	if (error == -ENXIO) {
 		log_error("process %d (%s) has nothing mapped at 0x%" PRIx64 "-0x%" PRIx64,
-			  memhint_process_pid(target->process), target->stat.comm, hint->filter.start,
-			  hint->filter.end);
+			  memhint_process_pid(target->process), target->stat.comm,
+			  hint->filter.start, hint->filter.end);
 		return EXIT_FAILURE;
 	}
 	if (error == -EOPNOTSUPP) {
-		log_error("this kernel does not take the advice %s for another process; 'memhint doctor' shows "
-			  "what it takes",
-			  memhint_advice_name(hint->advice));
+		log_error(
+			"this kernel does not take the advice %s for another process; 'memhint doctor' shows "
+			"what it takes",
+			memhint_advice_name(hint->advice));
 		return EXIT_UNSUPPORTED;
 	}
 	return target_failed(target, error);
@@ -172,6 +178,8 @@ int hint_prepare(const struct hint *hint, struct hint_run *ret_run)
 		hint_run_done(&run);
 		return status;
 	}
+	/* From here on there is a result to be told, whatever comes. */
+	catch_signals(hint->timeout_usec);
 	*ret_run = run;
 	return 0;
 }
@@ -205,8 +213,9 @@ static int on_progress(const struct memhint_progress *progress, void *userdata)
 	uint64_t free_bytes;
 	struct swap swap;
 
-	if (needs_swap(hint) && !hint->force && !hint->dry_run && swap_read_free(&free_bytes) == 0 &&
-	    swap_read_system(&swap) == 0 && free_bytes < swap_floor(hint, swap.total_bytes)) {
+	if (needs_swap(hint) && !hint->force && !hint->dry_run &&
+	    swap_read_free(&free_bytes) == 0 && swap_read_system(&swap) == 0 &&
+	    free_bytes < swap_floor(hint, swap.total_bytes)) {
 		step->run->at_swap_floor = true;
 		return 1;
 	}
@@ -282,11 +291,13 @@ static int advise_target(struct hint_run *run, struct hint_outcome *outcome, siz
 	r = memhint_select(process, map, &filter, hint->advice, &ranges);
 	if (r < 0)
 		return r;
-	log_verbose("process %d (%s): %zu mappings read by %s, %s to advise in %" PRIu64 " ranges%s",
-		    memhint_process_pid(process), outcome->target->stat.comm, memhint_map_count(map),
-		    memhint_reader_name(outcome->reader), unit_bytes(memhint_ranges_total(ranges).bytes).text,
-		    memhint_ranges_total(ranges).ranges,
-		    outcome->flags_known ? "" : "; which of it is locked or droppable is not known");
+	log_verbose(
+		"process %d (%s): %zu mappings read by %s, %s to advise in %" PRIu64 " ranges%s",
+		memhint_process_pid(process), outcome->target->stat.comm, memhint_map_count(map),
+		memhint_reader_name(outcome->reader),
+		unit_bytes(memhint_ranges_total(ranges).bytes).text,
+		memhint_ranges_total(ranges).ranges,
+		outcome->flags_known ? "" : "; which of it is locked or droppable is not known");
 	term_init(&step.term, STDERR_FILENO);
 	step.map = map;
 	options.map = map;
@@ -315,7 +326,8 @@ static bool is_used_up(const struct hint_run *run)
 static void say_why_stopped(const struct hint_run *run)
 {
 	if (run->timed_out)
-		log_error("stopped after %s, as --timeout asked", unit_usec(run->hint->timeout_usec).text);
+		log_error("stopped after %s, as --timeout asked",
+			  unit_usec(run->hint->timeout_usec).text);
 	else if (run->signal)
 		log_error("stopped by %s; what was done until then stays done",
 			  sigabbrev_np(run->signal) ? sigabbrev_np(run->signal) : "a signal");
@@ -327,7 +339,6 @@ int hint_execute(struct hint_run *run)
 {
 	int status = 0;
 
-	catch_signals(run->hint->timeout_usec);
 	for (size_t i = 0; i < run->list.count; i++) {
 		struct hint_outcome *outcome = &run->outcomes[i];
 		uint64_t used;
@@ -341,7 +352,8 @@ int hint_execute(struct hint_run *run)
 		used = outcome->result.advised.bytes +
 		       outcome->result.skipped_by[MEMHINT_SKIP_DRY_RUN].bytes;
 		if (run->hint->max_bytes)
-			run->max_bytes_left -= used < run->max_bytes_left ? used : run->max_bytes_left;
+			run->max_bytes_left -=
+				used < run->max_bytes_left ? used : run->max_bytes_left;
 		if (outcome->error != 0 && outcome->error != -ECANCELED)
 			complain(run->hint, outcome->target, outcome->error);
 		if (i == 0)

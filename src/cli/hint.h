@@ -69,7 +69,7 @@ int hint_execute(struct hint_run *run);
 
 void hint_run_done(struct hint_run *run);
 
-/* What came of it, on stdout; hint_report_begin() before, so that a closed stdout is found out in time. */
+/* What came of it, on stdout; hint_report_begin() finds out before whether that can be written. */
 int hint_report_begin(const struct hint_run *run);
 int hint_report(const struct hint_run *run);
 

@@ -23,9 +23,10 @@ int kinds_parse(const struct options *options, uint32_t *ret_kinds)
 				break;
 		}
 		if (i == KIND_COUNT) {
-			log_error("--%s: '%.*s' is no kind of mapping; the kinds are anon, heap, stack, file, "
-				  "shmem, code and special",
-				  options->name, (int)length, text);
+			log_error(
+				"--%s: '%.*s' is no kind of mapping; the kinds are anon, heap, stack, file, "
+				"shmem, code and special",
+				options->name, (int)length, text);
 			return EXIT_USAGE;
 		}
 		kinds |= 1u << i;

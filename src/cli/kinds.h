@@ -13,7 +13,7 @@
 /* "anon,heap" as bits of enum memhint_kind: 0, or EXIT_USAGE after a complaint. */
 int kinds_parse(const struct options *options, uint32_t *ret_kinds);
 
-/* The flags of the second group, one by one: the name of the bit from @from on, or NULL after the last. */
+/* The flags of the second group, one by one: the next name from @from on, NULL after the last. */
 const char *vma_flag_next(uint32_t flags, unsigned *from);
 
 /* "rw-p" */

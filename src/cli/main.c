@@ -16,9 +16,8 @@
 #include <unistd.h>
 
 const struct verb *const verbs[] = {
-	&verb_ps, &verb_map, &verb_cold, &verb_pageout, &verb_willneed, &verb_collapse, &verb_advise,
-	&verb_doctor, &verb_demo,
-	NULL,
+	&verb_ps,	&verb_map,    &verb_cold,   &verb_pageout, &verb_willneed,
+	&verb_collapse, &verb_advise, &verb_doctor, &verb_demo,	   NULL,
 };
 
 static void print_usage(FILE *file)

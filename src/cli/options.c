@@ -14,14 +14,16 @@
 
 const struct option_group common_options = {
 	.title = "Everywhere",
-	.options = (const struct option_text[]) {
-		{ "json", 'j', OPTION_JSON, NULL, "print one JSON object instead of tables" },
-		{ "quiet", 'q', OPTION_QUIET, NULL, "no warnings and no progress line; errors still appear" },
-		{ "verbose", 'v', OPTION_VERBOSE, NULL, "say how it is done" },
-		{ "help", 'h', OPTION_HELP, NULL, "this text" },
-		{ "version", 'V', OPTION_VERSION, NULL, "the version" },
-		{}
-	},
+	.options =
+		(const struct option_text[]){
+			{ "json", 'j', OPTION_JSON, NULL,
+			  "print one JSON object instead of tables" },
+			{ "quiet", 'q', OPTION_QUIET, NULL,
+			  "no warnings and no progress line; errors still appear" },
+			{ "verbose", 'v', OPTION_VERBOSE, NULL, "say how it is done" },
+			{ "help", 'h', OPTION_HELP, NULL, "this text" },
+			{ "version", 'V', OPTION_VERSION, NULL, "the version" },
+			{} },
 };
 
 void options_init(struct options *options, const struct verb *verb, int argc, char **argv)
@@ -55,7 +57,8 @@ static const struct option_text *find_option(const struct options *options, int 
 	int count = 0;
 
 	for (const struct option_group *const *group = options->verb->groups; *group; group++)
-		for (const struct option_text *text = (*group)->options; text->name; text++, count++)
+		for (const struct option_text *text = (*group)->options; text->name;
+		     text++, count++)
 			if (value == 256 + count || (text->letter && value == text->letter))
 				return text;
 	return NULL;
@@ -111,10 +114,11 @@ static void complain_unknown(const struct options *options, const char *word)
 		names[i] = options->long_options[i].name;
 	similar = options_similar(wrong, names);
 	if (similar)
-		log_error("%s has no option --%s; is --%s meant?", options->verb->name, wrong, similar);
+		log_error("%s has no option --%s; is --%s meant?", options->verb->name, wrong,
+			  similar);
 	else
-		log_error("%s has no option --%s; 'memhint %s --help' lists them", options->verb->name, wrong,
-			  options->verb->name);
+		log_error("%s has no option --%s; 'memhint %s --help' lists them",
+			  options->verb->name, wrong, options->verb->name);
 }
 
 static bool is_prefix_of_several(const struct options *options, const char *word)
@@ -137,8 +141,8 @@ static int complain(struct options *options, int value)
 	else if (text)
 		log_error("--%s takes no argument", text->name);
 	else if (optopt)
-		log_error("%s has no option -%c; 'memhint %s --help' lists them", options->verb->name, optopt,
-			  options->verb->name);
+		log_error("%s has no option -%c; 'memhint %s --help' lists them",
+			  options->verb->name, optopt, options->verb->name);
 	else if (is_prefix_of_several(options, word + 2))
 		log_error("%s is short for several options; 'memhint %s --help' lists them", word,
 			  options->verb->name);
@@ -154,8 +158,8 @@ int options_next(struct options *options)
 		const struct option_text *text;
 		int value;
 
-		value = getopt_long(options->argc, options->argv, options->letters, options->long_options,
-				    NULL);
+		value = getopt_long(options->argc, options->argv, options->letters,
+				    options->long_options, NULL);
 		if (value == -1)
 			return OPTION_END;
 		if (value == '?' || value == ':')
@@ -194,13 +198,15 @@ bool options_no_rest(struct options *options)
 {
 	if (optind >= options->argc)
 		return true;
-	log_error("%s takes no arguments, but was given '%s'", options->verb->name, options->argv[optind]);
+	log_error("%s takes no arguments, but was given '%s'", options->verb->name,
+		  options->argv[optind]);
 	return false;
 }
 
 int options_bad(const struct options *options, const char *reason)
 {
-	log_error("--%s '%s': %s", options->name, options->argument ? options->argument : "", reason);
+	log_error("--%s '%s': %s", options->name, options->argument ? options->argument : "",
+		  reason);
 	return EXIT_USAGE;
 }
 
@@ -222,7 +228,8 @@ int options_usec(const struct options *options, uint64_t default_unit_usec, uint
 	if (r == -ERANGE)
 		return options_bad(options, "is longer than can be counted");
 	if (r < 0)
-		return options_bad(options, "is not a time; times look like 500us, 2ms, 1.5s or 3m");
+		return options_bad(options,
+				   "is not a time; times look like 500us, 2ms, 1.5s or 3m");
 	return 0;
 }
 
@@ -261,13 +268,14 @@ void options_help(const struct verb *verb, FILE *file)
 	if (verb->columns) {
 		fprintf(file, "\nColumns (* shown when none are chosen):\n");
 		for (const struct column *column = verb->columns; column->name; column++)
-			fprintf(file, "  %c %-24s%s\n", column->by_default ? '*' : ' ', column->name,
-				column->help);
+			fprintf(file, "  %c %-24s%s\n", column->by_default ? '*' : ' ',
+				column->name, column->help);
 	}
 	fprintf(file, "\nExamples:\n%s", verb->examples);
-	fprintf(file, "\nExit status:\n"
-		      "  0 done; 1 failure; 2 wrong usage; 3 partly done; 4 no permission; 5 the target is gone\n"
-		      "  or not the one named; 6 not supported by this kernel; 124 timed out\n");
+	fprintf(file,
+		"\nExit status:\n"
+		"  0 done; 1 failure; 2 wrong usage; 3 partly done; 4 no permission; 5 the target is gone\n"
+		"  or not the one named; 6 not supported by this kernel; 124 timed out\n");
 	if (verb->exit_status)
 		fprintf(file, "%s\n", verb->exit_status);
 }
@@ -287,7 +295,8 @@ void options_dump(FILE *file)
 		json_string(&json, "summary", (*verb)->summary);
 		json_array(&json, "options");
 		for (const struct option_group *const *group = (*verb)->groups; *group; group++)
-			for (const struct option_text *text = (*group)->options; text->name; text++) {
+			for (const struct option_text *text = (*group)->options; text->name;
+			     text++) {
 				char letter[2] = { text->letter };
 
 				json_object(&json, NULL);
@@ -300,7 +309,8 @@ void options_dump(FILE *file)
 			}
 		json_end(&json);
 		json_array(&json, "columns");
-		for (const struct column *column = (*verb)->columns; column && column->name; column++) {
+		for (const struct column *column = (*verb)->columns; column && column->name;
+		     column++) {
 			json_object(&json, NULL);
 			json_string(&json, "name", column->name);
 			json_string(&json, "help", column->help);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reading the options of a verb, and printing them: --help, and a dump that tests compare with the manual. */
+/*
+ * Reading the options of a verb, and printing them: --help, and a dump that tests compare with the
+ * manual.
+ */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
@@ -30,7 +33,7 @@ enum {
 	OPTION_OWN,
 };
 
-/* --json, --quiet, --verbose, --help, --version: OPTION_JSON is for the verb, the rest is done here. */
+/* --json, --quiet, --verbose, --help, --version: the verb sees OPTION_JSON alone. */
 extern const struct option_group common_options;
 
 #define OPTIONS_MAX 64

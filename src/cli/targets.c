@@ -20,19 +20,22 @@
 
 const struct option_group target_options = {
 	.title = "Which processes",
-	.options = (const struct option_text[]) {
-		{ "pid", 'p', OPTION_PID, "PID[:INODE]",
-		  "this process; with its inode, as 'memhint ps --columns +id' shows it,\n"
-		  "no later process with the same PID is taken for it; may be repeated" },
-		{ "comm", 'c', OPTION_COMM, "PATTERN", "processes of this name, as in 'redis*'" },
-		{ "exe", 'e', OPTION_EXE, "PATTERN",
-		  "processes that run this program: a path, or without a slash its last part" },
-		{ "cgroup", 'g', OPTION_CGROUP, "PATH", "processes in this control group or below it" },
-		{ "unit", 'u', OPTION_UNIT, "NAME", "processes of this systemd unit" },
-		{ "user", 'U', OPTION_USER, "NAME", "processes of this user, by name or number" },
-		{ "children", 'C', OPTION_CHILDREN, NULL, "and all their descendants" },
-		{}
-	},
+	.options =
+		(const struct option_text[]){
+			{ "pid", 'p', OPTION_PID, "PID[:INODE]",
+			  "this process; with its inode, as 'memhint ps --columns +id' shows it,\n"
+			  "no later process with the same PID is taken for it; may be repeated" },
+			{ "comm", 'c', OPTION_COMM, "PATTERN",
+			  "processes of this name, as in 'redis*'" },
+			{ "exe", 'e', OPTION_EXE, "PATTERN",
+			  "processes that run this program: a path, or without a slash its last part" },
+			{ "cgroup", 'g', OPTION_CGROUP, "PATH",
+			  "processes in this control group or below it" },
+			{ "unit", 'u', OPTION_UNIT, "NAME", "processes of this systemd unit" },
+			{ "user", 'U', OPTION_USER, "NAME",
+			  "processes of this user, by name or number" },
+			{ "children", 'C', OPTION_CHILDREN, NULL, "and all their descendants" },
+			{} },
 };
 
 void targets_done(struct targets *targets)
@@ -72,7 +75,8 @@ static int add_pid(struct targets *targets, const char *text)
 	for (size_t i = 0; i < targets->pid_count; i++)
 		if (targets->pids[i].pid == (pid_t)pid) {
 			if (targets->pids[i].id && id && targets->pids[i].id != id) {
-				log_error("process %" PRIu64 " is named with two different inodes", pid);
+				log_error("process %" PRIu64 " is named with two different inodes",
+					  pid);
 				return EXIT_USAGE;
 			}
 			if (id)
@@ -224,7 +228,8 @@ static bool exe_matches(const struct target_pattern *pattern, int procfd, pid_t 
 	return fnmatch(pattern->text, subject, 0) == 0;
 }
 
-static bool pattern_matches(const struct target_pattern *pattern, int procfd, const struct proc_entry *entry)
+static bool pattern_matches(const struct target_pattern *pattern, int procfd,
+			    const struct proc_entry *entry)
 {
 	switch (pattern->option) {
 	case OPTION_COMM:
@@ -238,12 +243,14 @@ static bool pattern_matches(const struct target_pattern *pattern, int procfd, co
 	}
 }
 
-static bool patterns_match(const struct targets *targets, int procfd, const struct proc_entry *entry)
+static bool patterns_match(const struct targets *targets, int procfd,
+			   const struct proc_entry *entry)
 {
 	if (targets->pattern_count == 0)
 		return false;
 	/* The dearest kinds, which read another file, come last. */
-	static const int kinds[] = { OPTION_COMM, OPTION_USER, OPTION_EXE, OPTION_CGROUP, OPTION_UNIT };
+	static const int kinds[] = { OPTION_COMM, OPTION_USER, OPTION_EXE, OPTION_CGROUP,
+				     OPTION_UNIT };
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
 		bool asked = false, matched = false;
 
@@ -277,7 +284,8 @@ void targets_select(const struct targets *targets, int procfd, struct proclist *
 		struct proc_entry *entry = &list->entries[i];
 
 		if (!entry->selected)
-			entry->selected = may_be_found(entry) && patterns_match(targets, procfd, entry);
+			entry->selected =
+				may_be_found(entry) && patterns_match(targets, procfd, entry);
 	}
 	if (!targets->children)
 		return;
@@ -308,7 +316,8 @@ static int add_target(struct target_list *list, struct memhint_process *process,
 
 	if (!targets)
 		return -ENOMEM;
-	targets[list->count++] = (struct target){ .process = process, .stat = *stat, .by_pid = by_pid };
+	targets[list->count++] =
+		(struct target){ .process = process, .stat = *stat, .by_pid = by_pid };
 	list->targets = targets;
 	return 0;
 }
@@ -326,14 +335,17 @@ static int complain(int procfd, const struct target_pid *pid, int error)
 		snprintf(path, sizeof(path), "%d", pid->pid);
 		dirfd = openat(procfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (dirfd >= 0 && proc_stat_read(dirfd, &stat) == 0 && stat.state == 'Z')
-			log_error("process %d is a zombie: it has ended, its memory is free already", pid->pid);
+			log_error(
+				"process %d is a zombie: it has ended, its memory is free already",
+				pid->pid);
 		else
 			log_error("there is no process %d", pid->pid);
 		closep(&dirfd);
 		return EXIT_GONE;
 	}
 	case -ESTALE:
-		log_error("process %d is not %d:%" PRIu64 " but another one that got the same PID later",
+		log_error("process %d is not %d:%" PRIu64
+			  " but another one that got the same PID later",
 			  pid->pid, pid->pid, pid->id);
 		return EXIT_GONE;
 	case -EINVAL:
@@ -344,7 +356,8 @@ static int complain(int procfd, const struct target_pid *pid, int error)
 		log_error("process %d: %s", pid->pid, memhint_error_help(error));
 		return EXIT_PERMISSION;
 	case -ENOSYS:
-		log_error("process %d: this kernel has no pidfds; memhint needs Linux 5.3 or newer", pid->pid);
+		log_error("process %d: this kernel has no pidfds; memhint needs Linux 5.3 or newer",
+			  pid->pid);
 		return EXIT_UNSUPPORTED;
 	default:
 		log_error("process %d: %s", pid->pid, memhint_error_help(error));
@@ -372,8 +385,8 @@ static int open_by_pid(int procfd, const struct target_pid *pid, struct target_l
 		return complain(procfd, pid, r);
 	}
 	if (stat.is_kernel_thread) {
-		log_error("process %d (%s) is a kernel thread: it has no memory of its own", pid->pid,
-			  stat.comm);
+		log_error("process %d (%s) is a kernel thread: it has no memory of its own",
+			  pid->pid, stat.comm);
 		memhint_process_close(process);
 		return EXIT_FAILURE;
 	}
@@ -479,14 +492,25 @@ int target_status(int error)
 	}
 }
 
+/* A process that exits gives its memory back some time before its pidfd tells that it has ended. */
+static bool is_ending(const struct memhint_process *process)
+{
+	struct proc_stat stat;
+
+	return !memhint_process_is_alive(process) ||
+	       proc_stat_read(memhint_process_dirfd(process), &stat) < 0 ||
+	       (stat.flags & PROC_FLAG_EXITING);
+}
+
 int target_failed(const struct target *target, int error)
 {
 	pid_t pid = memhint_process_pid(target->process);
 
-	if (error == -ESRCH && !memhint_process_is_alive(target->process))
+	if (error == -ESRCH && is_ending(target->process))
 		log_error("process %d (%s) has ended", pid, target->stat.comm);
 	else if (error == -ESRCH)
-		log_error("process %d (%s) has replaced its address space by exec", pid, target->stat.comm);
+		log_error("process %d (%s) has replaced its address space by exec", pid,
+			  target->stat.comm);
 	else
 		log_error("process %d (%s): %s", pid, target->stat.comm, memhint_error_help(error));
 	return target_status(error);

@@ -41,9 +41,9 @@ struct verb {
 	const char *exit_status;	/* what is particular to this verb, or NULL */
 
 	/*
-	 * argv[0] is the verb; options are read by options_next(). Returns the exit status. stdout is
-	 * checked and flushed by main(). SIGPIPE is ignored: whoever starts another program sets it
-	 * back to SIG_DFL in the child.
+	 * argv[0] is the verb; options are read by options_next(). Returns the exit status. stdout
+	 * is checked and flushed by main(). SIGPIPE is ignored: whoever starts another program sets
+	 * it back to SIG_DFL in the child.
 	 */
 	int (*run)(const struct verb *verb, int argc, char **argv);
 };

@@ -5,6 +5,7 @@
 #include "pace.h"
 #include "page-size.h"
 #include "pages.h"
+#include "procfile.h"
 #include "ranges.h"
 #include "uapi.h"
 #include "usage.h"
@@ -163,16 +164,26 @@ static bool run_pause_until(struct run *run, uint64_t until_usec)
 	return !run_is_cancelled(run);
 }
 
+/* What is left of the byte budget. */
+static uint64_t run_budget(const struct run *run)
+{
+	return run->options.max_bytes ? run->options.max_bytes - run_used_bytes(run) : UINT64_MAX;
+}
+
 /* How much the limits allow for the next call. */
 static uint64_t run_allowance(const struct run *run)
 {
 	uint64_t bytes = run->pacer.bytes, rate = run->options.bytes_per_second;
 
-	if (run->options.max_bytes && run->options.max_bytes - run_used_bytes(run) < bytes)
-		bytes = run->options.max_bytes - run_used_bytes(run);
 	if (rate && rate / 20 < bytes) /* 50 ms worth, so that the rate is smooth */
-		bytes = rate / 20;
-	return bytes;
+		bytes = rate / 20 < page_size() ? page_size() : rate / 20;
+	return bytes < run_budget(run) ? bytes : run_budget(run);
+}
+
+/* Whether a call may exceed its allowance to get on at all: not the byte budget, which is kept. */
+static bool run_may_exceed(const struct run *run)
+{
+	return run_budget(run) >= (huge_page_size() ? huge_page_size() : page_size());
 }
 
 /* Waits until the rate allows more. False: cancelled. */
@@ -247,12 +258,12 @@ static void batch_add(struct run *run, uint64_t bytes)
 
 /*
  * In a range that was refused: the next call is for one mapping alone, and what is not mapped has
- * failed. 0 or a negative errno.
+ * failed, with nothing to call for. 0, -EDQUOT when not even a page fits, or a negative errno.
  */
 static int batch_fill_split(struct run *run)
 {
 	struct memhint_vma vma;
-	uint64_t address = run_address(run), end = run_range_end(run);
+	uint64_t address = run_address(run), end = run_range_end(run), bytes;
 	int r = memhint_map_lookup(run->process, address, &vma);
 
 	if (r < 0 && r != -ENOENT)
@@ -265,13 +276,14 @@ static int batch_fill_split(struct run *run)
 		run_fail(run, hole_end - address, ENOMEM);
 		return 0;
 	}
-	if (vma.end < end)
-		end = vma.end;
-	batch_add(run, run_piece(run, end, run_allowance(run), true));
+	bytes = run_piece(run, vma.end < end ? vma.end : end, run_allowance(run), run_may_exceed(run));
+	if (!bytes)
+		return -EDQUOT;
+	batch_add(run, bytes);
 	return 0;
 }
 
-/* Collects ranges for one call; may collect none when it has counted failures instead. */
+/* Collects ranges for one call. 0, -EDQUOT when not even a page fits, or a negative errno. */
 static int batch_fill(struct run *run)
 {
 	uint64_t allowance = run_allowance(run);
@@ -283,19 +295,14 @@ static int batch_fill(struct run *run)
 	run->split_end = 0;
 	while (!run_is_over(run) && run->batch_count < KERNEL_IOV_MAX) {
 		uint64_t room = allowance > run->batch_bytes ? allowance - run->batch_bytes : 0;
-		bool must = run->batch_count == 0 && !run->options.max_bytes;
-		uint64_t bytes;
+		uint64_t bytes = run_piece(run, run_range_end(run), room,
+					   run->batch_count == 0 && run_may_exceed(run));
 
-		/* The end of a byte budget is kept, even if not one more page fits. */
-		if (run->batch_count == 0 && run->options.max_bytes)
-			must = run->options.max_bytes - run_used_bytes(run) >=
-			       (huge_page_size() ? huge_page_size() : page_size());
-		bytes = run_piece(run, run_range_end(run), room, must);
 		if (!bytes)
 			break;
 		batch_add(run, bytes);
 	}
-	return 0;
+	return run->batch_count ? 0 : -EDQUOT;
 }
 
 /* The batch was done up to @done bytes: accounts for them and moves back to what was not done. */
@@ -363,6 +370,19 @@ static int run_refused(struct run *run, uint64_t length, int error)
 	return 0;
 }
 
+/*
+ * Its address space is gone: was it replaced? A process that exits gives its memory back some time
+ * before its pidfd tells that it has ended, and a kernel thread never had any.
+ */
+static bool has_execed(const struct memhint_process *process)
+{
+	struct proc_stat stat;
+
+	return memhint_process_is_alive(process) &&
+	       proc_stat_read(memhint_process_dirfd(process), &stat) == 0 &&
+	       !(stat.flags & (PROC_FLAG_EXITING | PROC_FLAG_KTHREAD));
+}
+
 static bool run_target_is_same(const struct run *run)
 {
 	return run->pages.fd < 0 || pages_are_current(&run->pages);
@@ -396,7 +416,7 @@ static int run_step(struct run *run)
 
 	if (run_is_cancelled(run) || !run_wait_for_rate(run))
 		return -ECANCELED;
-	if (run->options.max_bytes && run_used_bytes(run) >= run->options.max_bytes)
+	if (!run_budget(run))
 		return -EDQUOT;
 	if (!run_target_is_same(run))
 		return -ESRCH;
@@ -404,7 +424,7 @@ static int run_step(struct run *run)
 	if (r < 0)
 		return r;
 	if (!run->batch_count)
-		return run->split_end ? 0 : -EDQUOT;
+		return 0;
 	n = batch_call(run);
 	if (n > 0) {
 		run->retries = 0;
@@ -424,23 +444,22 @@ static int run_step(struct run *run)
 	return 0;
 }
 
-static int run_all(struct run *run)
+/* Advises everything, unless @r says that it cannot begin, and accounts for what is left. */
+static int run_all(struct run *run, int r)
 {
-	int r = 0;
-
 	while (r == 0 && !run_is_over(run))
 		r = run_step(run);
-	if (r == -EDQUOT) {
+	if (r == -EDQUOT)
 		run_skip_rest(run, MEMHINT_SKIP_BUDGET);
-		r = 0;
-	} else if (r == -ECANCELED) {
+	else if (r == -ECANCELED)
 		run_skip_rest(run, MEMHINT_SKIP_CANCELLED);
-	} else if (r < 0) {
+	else if (r < 0)
 		run_skip_rest(run, MEMHINT_SKIP_STOPPED);
-	}
 	/* Advice given after the last look went to the new address space, if there is one. */
 	if (r == 0 && !run_target_is_same(run))
 		r = -ESRCH;
+	if (r == -EDQUOT)
+		return 0;
 	return r == -ENOSYS ? -EOPNOTSUPP : r;
 }
 
@@ -520,9 +539,28 @@ static int run_begin(struct run *run)
 	return 0;
 }
 
-static bool run_measures(const struct run *run)
+/* What is where before the first call. Only cancelling is an error: advice goes on unmeasured. */
+static int run_measure_before(struct run *run)
 {
-	return (run->options.flags & MEMHINT_ADVISE_MEASURE) && run->pages.fd >= 0;
+	int r;
+
+	if (!(run->options.flags & MEMHINT_ADVISE_MEASURE) || run->pages.fd < 0)
+		return 0;
+	r = usage_measure(&run->pages, run->ranges, run->options.cancel, &run->result->before);
+	run->result->measured = r == 0;
+	return r == -ECANCELED ? r : 0;
+}
+
+/* What is where after the last one, also after a run that was cancelled. */
+static void run_measure_after(struct run *run)
+{
+	const struct memhint_map *map = run->options.map;
+
+	if (run->result->measured)
+		run->result->measured =
+			usage_measure(&run->pages, run->ranges, NULL, &run->result->after) == 0;
+	if ((run->options.flags & MEMHINT_ADVISE_MEASURE) && map && map_is_unchanged(map) == 0)
+		run->result->map_changed = true;
 }
 
 int memhint_advise(struct memhint_process *process, const struct memhint_ranges *ranges, int advice,
@@ -536,7 +574,6 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 		.result = ret_result,
 		.pages = { .fd = -1 },
 	};
-	bool measured = false;
 	int r;
 
 	result_begin(ret_result, ranges);
@@ -549,25 +586,17 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 		return r;
 	}
 	run.came_from_map = run.options.map != NULL;
-	run.start_usec = clock_usec();
 	pacer_init(&run.pacer, process, run.is_self ? MEMHINT_PACE_NONE : run.options.pace,
 		   run.options.pace_usec, advice);
 	r = run_begin(&run);
-	if (r == 0 && run_measures(&run))
-		measured = usage_measure(&run.pages, ranges, &ret_result->before) == 0;
+	if (r == 0)
+		r = run_measure_before(&run);
 	run.start_usec = clock_usec();
 	run.progress_usec = run.start_usec + PROGRESS_USEC;
-	if (r == 0)
-		r = run_all(&run);
-	else
-		run_skip_rest(&run, MEMHINT_SKIP_STOPPED);
+	r = run_all(&run, r);
 	ret_result->elapsed_usec = clock_usec() - run.start_usec;
-	if (measured)
-		ret_result->measured = usage_measure(&run.pages, ranges, &ret_result->after) == 0;
-	if (run_measures(&run) && run.options.map && map_is_unchanged(run.options.map) == 0)
-		ret_result->map_changed = true;
-	/* Its address space is gone, but it lives: so it has a new one. */
-	ret_result->exec_seen = r == -ESRCH && memhint_process_is_alive(process);
+	run_measure_after(&run);
+	ret_result->exec_seen = r == -ESRCH && has_execed(process);
 	run_tell_progress(&run, clock_usec());
 	pages_done(&run.pages);
 	result_end(ret_result);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The one door between libmemhint and libmemhint-bpf.so, which is looked for at run time: the library
- * never links libbpf, and works without this room.
+ * The one door between libmemhint and libmemhint-bpf.so, which is looked for at run time: the
+ * library never links libbpf, and works without this room.
  */
 #ifndef LIB_BPF_ROOM_H
 #define LIB_BPF_ROOM_H
@@ -17,16 +17,16 @@
 /*
  * The kind of a mapping, the same for every reader of maps, first rule that fits:
  *
- * - SPECIAL: no file, but the kernel has operations for it. In /proc/PID/maps a name in brackets that
- *   is none of [heap], [stack], [anon:NAME]: [vdso], [vvar], [uprobes]... and [vsyscall], which is no
- *   mapping at all: it comes last, with the permissions that maps shows.
- * - HEAP, STACK: no file, and maps says [heap], [stack]: start < brk && end > start_brk;
- *   start <= start_stack <= end.
+ * - SPECIAL: no file, but the kernel has operations for it. In /proc/PID/maps a name in brackets
+ *   that is none of [heap], [stack], [anon:NAME]: [vdso], [vvar], [uprobes]... and [vsyscall],
+ *   which is no mapping at all: it comes last, with the permissions that maps shows.
+ * - HEAP: no file, and maps says [heap]: start < brk && end > start_brk.
+ * - STACK: no file, and maps says [stack]: start <= start_stack <= end.
  * - ANON: no file; or a private mapping of /dev/zero, which maps shows by that name; or private and
  *   MAP_ANONYMOUS | MAP_HUGETLB, in maps "/anon_hugepage (deleted)".
- * - SHMEM: a regular file of any tmpfs, private or shared, executable or not: shared anonymous memory
- *   and shared /dev/zero ("/dev/zero (deleted)"), memfds, System V, files below /dev/shm; or of the
- *   kernel's own mount of hugetlbfs: shared "/anon_hugepage", and "/memfd:", "/SYSV" there.
+ * - SHMEM: a regular file of any tmpfs, private or shared, executable or not: shared anonymous
+ *   memory and shared /dev/zero ("/dev/zero (deleted)"), memfds, System V, files below /dev/shm; or
+ *   of the kernel's own mount of hugetlbfs: shared "/anon_hugepage", and "/memfd:", "/SYSV" there.
  * - CODE: any other file, executable.
  * - FILE: any other file, devices and named hugetlbfs files too.
  *
@@ -68,14 +68,14 @@ struct bpf_room {
 
 	/*
 	 * Hands every mapping of a process to @sink in order of address, then fills in @ret_space.
-	 * @pidfd decides which process; @pid is the same in the caller's PID namespace.
-	 * Stops when @sink returns non-zero and returns that. 0 or a negative errno: -ESRCH it has
-	 * ended or has no memory; -EAGAIN the list was locked for too long, or exec replaced it
-	 * meanwhile; -EACCES ptrace access is refused; -EBADF; and what load() may say, for it loads
-	 * what is not loaded. On failure what @sink got is void.
+	 * @pidfd decides which process; @pid is the same in the caller's PID namespace. Stops when
+	 * @sink returns non-zero and returns that. 0 or a negative errno: -ESRCH it has ended or
+	 * has no memory; -EAGAIN it changes its mappings all the time (RUN only: SEQ waits its
+	 * turn), or exec replaced them meanwhile; -EACCES ptrace access is refused; -EBADF; and
+	 * what load() may say, for what is not loaded is loaded. On failure what @sink got is void.
 	 *
-	 * @ret_space is as it was before the first mapping was read: if it is the same when the last
-	 * one has been, or any time later, the list still is what it was.
+	 * @ret_space is as it was before the first mapping was read: if it is the same when the
+	 * last one has been, or any time later, the list still is what it was.
 	 * @sink NULL: fills in @ret_space only, in the time of a few system calls.
 	 * @sink must not call into this room, nor fork.
 	 */

@@ -209,10 +209,12 @@ static int read_once(struct builder *builder, enum memhint_reader reader)
 static int read_by(struct builder *builder, enum memhint_reader reader)
 {
 	const struct map_wanted *wanted = builder->wanted;
-	int r;
+	int r = 0;
 
 	for (int i = 0; i < MATCH_TRIES; i++) {
 		r = read_once(builder, reader);
+		if (r == -EAGAIN) /* it changed all the while */
+			continue;
 		if (r < 0 || reader_is_enough(wanted, reader))
 			return r;
 		builder->list->names_used = 0;
@@ -227,6 +229,8 @@ static int read_by(struct builder *builder, enum memhint_reader reader)
 			return 0;
 		}
 	}
+	if (r == -EAGAIN)
+		return r;
 	/* It changes faster than two readings take: one that knows all cannot contradict itself. */
 	return read_text(builder, MEMHINT_READER_SMAPS);
 }
@@ -277,16 +281,13 @@ int map_read(struct map_source *source, const struct map_wanted *wanted, struct 
 		r = read_auto(&builder);
 	else
 		r = read_by(&builder, wanted->reader);
+	if (r == -EAGAIN)
+		r = read_text(&builder, MEMHINT_READER_SMAPS);
 	if (r < 0)
 		return r;
 	if (wanted->names)
 		map_list_finish_names(list);
 	*ret_reading = reading;
-	return 0;
-}
-
-static int ignore_vma(const struct bpf_room_vma *vma, void *userdata)
-{
 	return 0;
 }
 
@@ -310,9 +311,9 @@ int map_read_is_same(struct map_source *source, const struct map_reading *readin
 		r = bpf_door_load(way_of(reading->reader), &room);
 		if (r == 0)
 			r = room->read(way_of(reading->reader), memhint_process_pidfd(process),
-				       memhint_process_pid(process), ignore_vma, NULL, &space);
+				       memhint_process_pid(process), NULL, NULL, &space);
 		if (r < 0)
-			return r;
+			return r == -EAGAIN ? 0 : r; /* it changes just now */
 		return space.generation == reading->space.generation &&
 		       space.exec_id == reading->space.exec_id;
 	}

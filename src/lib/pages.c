@@ -19,7 +19,13 @@
 /* What one call looks at. At 6 ns a page 128 MiB hold the target's mmap lock for 0.2 ms. */
 #define PIECE_BYTES (128ull << 20)
 #define PIECE_PAGES (PIECE_BYTES >> 12)
-#define VEC_LENGTH 1024
+
+/*
+ * Runs of one call: no more than the kernel collects in one walk. With more it walks again inside the
+ * call, and if that reaches the end, walk_end still says where the walk before had stopped.
+ * Source: fs/proc/task_mmu.c, do_pagemap_scan(), seen on 6.18.
+ */
+#define VEC_LENGTH 512
 #define ENTRIES 4096
 
 /* Where little was found the next piece is so much larger: a reserve of 1 TiB takes 5 calls. */
@@ -95,8 +101,6 @@ static uint32_t entry_state(struct pagemap_reader *reader, uint64_t page, uint64
 	uint64_t frame = entry & UAPI_PM_FRAME;
 
 	if (entry & UAPI_PM_PRESENT) {
-		if (entry & UAPI_PM_FILE)
-			return PAGE_RESIDENT | (reader->pages->shared ? PAGE_SHARED : 0);
 		/* Frames are 0 to all but the privileged; then the zero pages cannot be told apart. */
 		if (frame && frame == reader->pages->zero_frame)
 			return 0;
@@ -104,6 +108,8 @@ static uint32_t entry_state(struct pagemap_reader *reader, uint64_t page, uint64
 		    frame % reader->huge_pages == page % reader->huge_pages &&
 		    frame_is_huge_zero(reader, frame))
 			return 0;
+		if ((entry & UAPI_PM_FILE) && reader->pages->shared)
+			return PAGE_RESIDENT | PAGE_SHARED;
 		return PAGE_RESIDENT;
 	}
 	if (!(entry & UAPI_PM_SWAP) || (entry & UAPI_PM_GUARD))

@@ -4,8 +4,13 @@
 #include "pages.h"
 #include "ranges.h"
 
+#include <errno.h>
+
 /* Ranges with no more than this between them are looked at in one go: 10 pages cost less than a call. */
 #define NEAR_BYTES (64u << 10)
+
+/* 512 Ki pages: about 3 ms of looking. */
+#define PIECE_BYTES (2ull << 30)
 
 struct measure {
 	const struct range *ranges;
@@ -51,25 +56,40 @@ static size_t near_ranges(const struct memhint_ranges *ranges, size_t first)
 	return next - first;
 }
 
-int usage_measure(const struct pages *pages, const struct memhint_ranges *ranges, struct memhint_usage *ret_usage)
+/* Looks at [start, end) piece by piece, so that cancelling acts soon. */
+static int measure_span(const struct pages *pages, uint64_t start, uint64_t end,
+			const volatile int *cancel, struct measure *measure)
 {
-	struct memhint_usage usage = {};
+	int r = 0;
+
+	for (; r == 0 && start < end; start += PIECE_BYTES) {
+		if (cancel && *cancel)
+			return -ECANCELED;
+		r = pages_scan(pages, start, end - start < PIECE_BYTES ? end : start + PIECE_BYTES, see_run,
+			       measure);
+	}
+	return r;
+}
+
+int usage_measure(const struct pages *pages, const struct memhint_ranges *ranges,
+		  const volatile int *cancel, struct memhint_usage *ret_usage)
+{
+	struct measure measure = {};
 
 	for (size_t first = 0, count; first < ranges->count; first += count) {
-		struct measure measure = { .ranges = &ranges->items[first] };
 		const struct range *last;
 		int r;
 
 		count = near_ranges(ranges, first);
-		measure.count = count;
 		last = &ranges->items[first + count - 1];
-		r = pages_scan(pages, ranges->items[first].start, last->start + last->length, see_run, &measure);
+		measure.ranges = &ranges->items[first];
+		measure.count = count;
+		measure.index = 0;
+		r = measure_span(pages, ranges->items[first].start, last->start + last->length, cancel,
+				 &measure);
 		if (r < 0)
 			return r;
-		usage.rss_bytes += measure.usage.rss_bytes;
-		usage.swap_bytes += measure.usage.swap_bytes;
-		usage.huge_bytes += measure.usage.huge_bytes;
 	}
-	*ret_usage = usage;
+	*ret_usage = measure.usage;
 	return 0;
 }

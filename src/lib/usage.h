@@ -8,7 +8,8 @@
 struct pages;
 struct memhint_ranges;
 
-/* 0 or a negative errno. */
-int usage_measure(const struct pages *pages, const struct memhint_ranges *ranges, struct memhint_usage *ret_usage);
+/* Ends early when @cancel, which may be NULL, is set. 0, -ECANCELED or another negative errno. */
+int usage_measure(const struct pages *pages, const struct memhint_ranges *ranges,
+		  const volatile int *cancel, struct memhint_usage *ret_usage);
 
 #endif

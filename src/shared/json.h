@@ -27,7 +27,8 @@ void json_reopen(struct json *json);
 /* In an object every value has a key; in an array, and at the top, @key is NULL. */
 void json_object(struct json *json, const char *key);
 void json_array(struct json *json, const char *key);
-void json_end(struct json *json); /* of the innermost object or array; at the top a newline follows */
+void json_end(
+	struct json *json); /* of the innermost object or array; at the top a newline follows */
 
 /* Any bytes: what is not UTF-8 becomes U+FFFD. NULL is written as null. */
 void json_string(struct json *json, const char *key, const char *value);
@@ -37,7 +38,8 @@ void json_u64(struct json *json, const char *key, uint64_t value);
 void json_i64(struct json *json, const char *key, int64_t value);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
-void json_decimal(struct json *json, const char *key, double value, int digits); /* null if not finite */
+void json_decimal(struct json *json, const char *key, double value,
+		  int digits);					       /* null if not finite */
 void json_address(struct json *json, const char *key, uint64_t value); /* "0x7f00", as a string */
 
 #endif

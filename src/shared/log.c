@@ -30,7 +30,8 @@ static void defuse(char *text)
 			c[0] = c[1] = '?';
 }
 
-__attribute__((format(printf, 2, 0))) static void say(const char *prefix, const char *format, va_list list)
+__attribute__((format(printf, 2, 0))) static void say(const char *prefix, const char *format,
+						      va_list list)
 {
 	char *text;
 

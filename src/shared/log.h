@@ -14,7 +14,7 @@ enum log_level {
 void log_set_level(enum log_level level);
 enum log_level log_level(void);
 
-/* Without a newline at the end; control characters are replaced, so that names cannot play tricks. */
+/* Without a newline at the end; control characters are replaced: names must not play tricks. */
 __attribute__((format(printf, 1, 2))) void log_error(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_warning(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_verbose(const char *format, ...);

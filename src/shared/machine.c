@@ -33,7 +33,9 @@ int machine_capabilities(int procfd, uint64_t *ret_capabilities)
  * Calls @see with mount point, type and options of the file system of every mount; stops when that
  * returns non-zero and returns it. Source: proc_pid_mountinfo(5).
  */
-static int each_mount(int procfd, int (*see)(const char *point, const char *type, const char *options, void *data),
+static int each_mount(int procfd,
+		      int (*see)(const char *point, const char *type, const char *options,
+				 void *data),
 		      void *data)
 {
 	_cleanup_fclose_ FILE *file = NULL;
@@ -161,7 +163,8 @@ int machine_huge_pages(int sysfd, char *value, size_t size)
 {
 	char text[256];
 	const char *open_bracket, *close_bracket;
-	ssize_t n = fd_read_file_at(sysfd, "kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
+	ssize_t n = fd_read_file_at(sysfd, "kernel/mm/transparent_hugepage/enabled", text,
+				    sizeof(text));
 
 	if (n < 0)
 		return (int)n;

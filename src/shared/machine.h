@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What this machine is set up for, from /proc and /sys. @procfd and @sysfd are these or directories like them. */
+/*
+ * What this machine is set up for. @procfd and @sysfd are /proc and /sys or directories like them.
+ * Functions return 0 or a negative errno unless they say otherwise.
+ */
 #ifndef SHARED_MACHINE_H
 #define SHARED_MACHINE_H
 
@@ -10,7 +13,7 @@
 /* The effective capabilities of the caller, a bit for each: 0 or a negative errno. */
 int machine_capabilities(int procfd, uint64_t *ret_capabilities);
 
-/* The hidepid option of the mount that /proc is: "" if other users' processes are shown. 0 or a negative errno. */
+/* The hidepid option of the mount that /proc is: "" if other users' processes are shown. */
 int machine_hidepid(int procfd, char *value, size_t size);
 
 /* Where cgroup v2 is mounted: 0, -ENOENT if nowhere, or another negative errno. */
@@ -19,13 +22,13 @@ int machine_cgroup2(int procfd, char *path, size_t size);
 /* Whether a cgroup v2 mount has a controller; "memory", "cpu". */
 bool machine_cgroup2_has(const char *mount, const char *controller);
 
-/* Whether groups of a cgroup v2 mount can be frozen: 1, 0, or negative: there is no group to look at. */
+/* Whether groups of a cgroup v2 mount can be frozen: 1, 0, or negative: there is no group there. */
 int machine_cgroup2_freezes(const char *mount);
 
 /* Average stall for memory over 10 s in percent, "some": 0 or a negative errno. */
 int machine_pressure(int procfd, double *ret_percent);
 
-/* The choice in force for transparent huge pages, "always", "madvise", "never": 0 or a negative errno. */
+/* The choice in force for transparent huge pages, "always", "madvise", "never". */
 int machine_huge_pages(int sysfd, char *value, size_t size);
 
 enum machine_zram {

@@ -18,9 +18,10 @@ static void unescape(const char *from, char *to, size_t size)
 	size_t n = 0;
 
 	while (*from && n + 1 < size) {
-		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' &&
-		    from[3] >= '0' && from[3] <= '7') {
-			to[n++] = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
+		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
+		    from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
+			to[n++] = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 |
+					 (from[3] - '0'));
 			from += 4;
 		} else {
 			to[n++] = *from++;
@@ -43,8 +44,8 @@ static void zram_read(int sysfd, struct swap_area *area)
 	snprintf(path, sizeof(path), "block/%s/mm_stat", device);
 	if (fd_read_file_at(sysfd, path, text, sizeof(text)) < 0)
 		return;
-	if (sscanf(text, "%" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64, &original, &compressed, &memory,
-		   &limit) != 4)
+	if (sscanf(text, "%" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64, &original, &compressed,
+		   &memory, &limit) != 4)
 		return;
 	area->zram_original_bytes = original;
 	area->zram_compressed_bytes = compressed;
@@ -80,8 +81,8 @@ int swap_read(int procfd, int sysfd, struct swap *ret_swap)
 		int priority;
 
 		/* The first line is a heading; a name is followed by "partition" or "file", and KiB. */
-		if (sscanf(line, "%1023s %31s %" SCNu64 " %" SCNu64 " %d", name, type, &total, &used,
-			   &priority) != 5)
+		if (sscanf(line, "%1023s %31s %" SCNu64 " %" SCNu64 " %d", name, type, &total,
+			   &used, &priority) != 5)
 			continue;
 		unescape(name, area->name, sizeof(area->name));
 		area->is_file = strcmp(type, "file") == 0;

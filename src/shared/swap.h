@@ -33,7 +33,7 @@ struct swap {
 };
 
 /*
- * @procfd is /proc or a directory like it, @sysfd the same for /sys, -1 to leave the zram numbers out.
+ * @procfd is /proc or a directory like it, @sysfd the same for /sys, or -1: no zram numbers.
  * 0 (also without swap) or a negative errno; no /proc/swaps: the kernel has no swap, count is 0.
  */
 int swap_read(int procfd, int sysfd, struct swap *ret_swap);

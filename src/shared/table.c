@@ -28,8 +28,8 @@ struct table *table_new(const struct term *term, const struct table_column *colu
 		free(table);
 		return NULL;
 	}
-	scols_table_set_termforce(table->cols,
-				  term->is_terminal ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
+	scols_table_set_termforce(table->cols, term->is_terminal ? SCOLS_TERMFORCE_ALWAYS
+								 : SCOLS_TERMFORCE_NEVER);
 	if (term->is_terminal)
 		scols_table_set_termwidth(table->cols, term->width);
 	scols_table_enable_colors(table->cols, term->colours);

@@ -67,8 +67,8 @@ static char *repeat(char *out, const char *mark, unsigned count)
 	return out;
 }
 
-struct bar_text term_bar(const struct term *term, unsigned width, uint64_t resident, uint64_t swapped,
-			 uint64_t size, uint64_t scale)
+struct bar_text term_bar(const struct term *term, unsigned width, uint64_t resident,
+			 uint64_t swapped, uint64_t size, uint64_t scale)
 {
 	unsigned full, shaded, light, total;
 	struct bar_text bar;
@@ -91,7 +91,8 @@ struct bar_text term_bar(const struct term *term, unsigned width, uint64_t resid
 			shaded = total - full;
 	}
 	/* And where a part would be rounded away entirely, all is not quite resident. */
-	if (full == total && total > 1 && shaded == 0 && resident < size && size - resident > size / 100)
+	if (full == total && total > 1 && shaded == 0 && resident < size &&
+	    size - resident > size / 100)
 		full--;
 	light = total - full - shaded;
 	out = repeat(out, term_bar_resident(term), full);

@@ -27,8 +27,8 @@ struct bar_text {
  * swapped out, light ones for the rest up to @size (at most @scale), blanks above. What is not
  * nothing has a cell at least, if there is room.
  */
-struct bar_text term_bar(const struct term *term, unsigned width, uint64_t resident, uint64_t swapped,
-			 uint64_t size, uint64_t scale);
+struct bar_text term_bar(const struct term *term, unsigned width, uint64_t resident,
+			 uint64_t swapped, uint64_t size, uint64_t scale);
 
 /* The three marks of a bar, to explain it. */
 const char *term_bar_resident(const struct term *term);

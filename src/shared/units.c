@@ -27,10 +27,11 @@ struct unit_text unit_bytes(uint64_t bytes)
 	}
 	/* "4K" but "3.0M": pages make whole KiB the rule, not the exception. */
 	if (tenths >= 1000 || (unit == 0 && tenths % 10 == 0))
-		snprintf(text.text, sizeof(text.text), "%" PRIu64 "%c", (tenths + 5) / 10, letters[unit]);
-	else
-		snprintf(text.text, sizeof(text.text), "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10,
+		snprintf(text.text, sizeof(text.text), "%" PRIu64 "%c", (tenths + 5) / 10,
 			 letters[unit]);
+	else
+		snprintf(text.text, sizeof(text.text), "%" PRIu64 ".%" PRIu64 "%c", tenths / 10,
+			 tenths % 10, letters[unit]);
 	return text;
 }
 
@@ -54,8 +55,8 @@ struct unit_text unit_usec(uint64_t usec)
 		snprintf(text.text, sizeof(text.text), "%" PRIu64 "h%02" PRIu64 "m", seconds / 3600,
 			 seconds % 3600 / 60);
 	else
-		snprintf(text.text, sizeof(text.text), "%" PRIu64 "d%02" PRIu64 "h", seconds / 86400,
-			 seconds % 86400 / 3600);
+		snprintf(text.text, sizeof(text.text), "%" PRIu64 "d%02" PRIu64 "h",
+			 seconds / 86400, seconds % 86400 / 3600);
 	return text;
 }
 

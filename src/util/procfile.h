@@ -39,6 +39,7 @@ int proc_status_parse(const char *text, struct proc_status *ret_status);
 int proc_stat_read(int dirfd, struct proc_stat *ret_stat);
 int proc_status_read(int dirfd, struct proc_status *ret_status);
 
-#define PROC_FLAG_KTHREAD 0x00200000u /* PF_KTHREAD of include/linux/sched.h */
+#define PROC_FLAG_EXITING 0x00000004u /* PF_EXITING of include/linux/sched.h */
+#define PROC_FLAG_KTHREAD 0x00200000u /* PF_KTHREAD */
 
 #endif

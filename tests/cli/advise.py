@@ -4,10 +4,9 @@ import os
 import re
 import signal
 import subprocess
-import time
 
-from harness import (MEMHINT, MIB, PAGE, Target, Zombie, common_target_complaints, complains, dead_pid, done,
-                     environment, equal, finish, kernel_thread, ok, run, run_on_terminal, shape, skip, start,
+from harness import (MEMHINT, MIB, PAGE, Target, Zombie, as_nobody, common_target_complaints, complains, dead_pid,
+                     done, environment, equal, finish, kernel_thread, nobody_is_possible, ok, run, run_on_terminal, shape, skip, start,
                      wait_for_line)
 
 VERBS = ("cold", "pageout", "willneed", "collapse")
@@ -140,15 +139,33 @@ with Target("anon=4194304", "comm=memhint-thr") as target:
             ok(referenced(good.pid) < 4096, "but alone it is")
 
     # --- permission -------------------------------------------------------------------------------
-    nobody = ["setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps=-all"]
     without_nice = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
     for verb in VERBS:
-        complains(4, ["CAP_SYS_PTRACE"], verb, target.pid, prefix=nobody, name=f"{verb}: no ptrace access")
         complains(4, ["CAP_SYS_NICE"], verb, target.pid, prefix=without_nice, name=f"{verb}: no CAP_SYS_NICE")
     complains(4, ["CAP_SYS_NICE"], "cold", "--dry-run", target.pid, prefix=without_nice,
               name="--dry-run says that it would be refused")
-    complains(4, ["CAP_SYS_PTRACE"], "cold", "--comm", "memhint-thr", prefix=nobody,
-              name="a pattern that finds only what is refused")
+    if nobody_is_possible():
+        for verb in VERBS:
+            complains(4, ["CAP_SYS_PTRACE"], verb, target.pid, prefix=as_nobody(), name=f"{verb}: no ptrace access")
+        complains(4, ["CAP_SYS_PTRACE"], "cold", "--comm", "memhint-thr", prefix=as_nobody(),
+                  name="a pattern that finds only what is refused")
+        with Target("anon=4194304", "comm=memhint-thr", prefix=as_nobody()) as own:
+            nice = as_nobody("sys_nice")
+            equal(run("cold", own.pid, prefix=nice).status, 0, "with CAP_SYS_NICE one's own can be hinted")
+            complains(4, ["CAP_SYS_PTRACE"], "cold", own.pid, target.pid, prefix=nice,
+                      name="one that was named is refused: nothing is done")
+            result = run("cold", "--json", "--comm", "memhint-thr", prefix=nice)
+            equal((result.status, {t["pid"]: t["error"] for t in result.json()["targets"]}),
+                  (3, {own.pid: None, target.pid: "EACCES"}), "of those found by a pattern the others are done", result)
+            result = run("cold", "--comm", "memhint-thr", prefix=nice)
+            ok(result.row(target.pid)[-1] == "EACCES" and "CAP_SYS_PTRACE" in result.err, "which the table says", result)
+    else:
+        skip("an ordinary user", "no other user can run this memhint")
+
+with Target(b"comm=\x1b[31mred\n", "anon=4096") as target:
+    result = run("cold", "--range", "1000-2000", target.pid)
+    ok(result.status == 1 and "\x1b" not in result.err and result.err.count("\n") == 1,
+       "a name in a sentence cannot command the terminal", repr(result.err))
 
 # === the account ================================================================================
 
@@ -217,8 +234,8 @@ with Target("anon=8388608", "reserve=1073741824", "locked=65536", "none=1048576"
     one = account(run("cold", "--json", "--max-bytes", "1M", "--range", target.range(0), pid), "--max-bytes")
     equal((one["bytes"]["advised"], one["skipped_by_reason"]), (MIB, {"budget": 7 * MIB}), "--max-bytes is kept")
     with Target("anon=1048576") as second:
-        result = run("cold", "--json", "--max-bytes", "9M", "--only", "anon", "--min-size", "1M", pid, second.pid)
-        equal((result.status, result.json()["bytes_advised"]), (0, 9 * MIB), "--max-bytes counts over all", result)
+        result = run("cold", "--json", "--max-bytes", "8704K", "--only", "anon", "--min-size", "1M", pid, second.pid)
+        equal((result.status, result.json()["bytes_advised"]), (0, 8 * MIB + MIB // 2), "--max-bytes counts over all", result)
         result = run("cold", "--json", "--max-bytes", "512K", "--only", "anon", "--min-size", "1M", pid, second.pid)
         equal((result.status, result.json()["bytes_advised"], sums_up(result.json())), (0, MIB // 2, []),
               "--max-bytes that is used up by the first", result)
@@ -354,6 +371,17 @@ with Target("anon=67108864") as target:
     equal((result.status, one["error"], one["exec_seen"]), (5, "ESRCH", True), "the target execs half-way: 5", result)
     ok("by exec" in result.err, "and this is said", result)
     equal(target.tell("touch 9"), {"done": True}, "the new program was not touched")
+
+with Target("anon=67108864") as target:
+    process = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- 2>&-', MEMHINT, "cold", *SLOW, str(target.pid)],
+                               stdout=subprocess.PIPE, env=environment())
+    process.stdout.read(1)  # its result has begun
+    equal([os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in (0, 2)], ["/dev/null"] * 2,
+          "no file of memhint's own takes the place of a closed stdin or stderr")
+    process.terminate()
+    process.stdout.read()
+    process.stdout.close()
+    equal(process.wait(), 3, "and the work goes on as ever")
 
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     with Target("anon=67108864") as target:

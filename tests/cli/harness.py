@@ -134,8 +134,8 @@ def run_on_terminal(*args, env=None, columns=120, stream="stdout"):
 class Target:
     """A process with memory as told; see memory-target.c."""
 
-    def __init__(self, *args):
-        self.process = subprocess.Popen([TARGET, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, *args, prefix=()):
+        self.process = subprocess.Popen([*prefix, TARGET, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         answer = json.loads(self.process.stdout.readline())
         self.made = answer["ready"]
         self.answer = answer
@@ -189,6 +189,21 @@ def dead_pid():
     """A PID that no process can have: they are all below this limit."""
     with open("/proc/sys/kernel/pid_max") as file:
         return int(file.read())
+
+
+def as_nobody(*capabilities):
+    """
+    What makes a command run as an ordinary user, with some capabilities perhaps. One always: to read
+    and run files in directories that are closed to that user, since the build may lie in one.
+    """
+    caps = ",".join(["-all", *(f"+{c}" for c in ("dac_read_search", *capabilities))])
+    return ["setpriv", "--reuid", "65534", "--clear-groups", f"--inh-caps={caps}", f"--ambient-caps={caps}"]
+
+
+def nobody_is_possible():
+    """Whether another user can run memhint: not without root."""
+    return os.geteuid() == 0 and subprocess.run([*as_nobody(), MEMHINT, "--version"],
+                                                capture_output=True).returncode == 0
 
 
 def kernel_thread():

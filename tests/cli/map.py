@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """memhint map: the address space of a process that is known page by page."""
-import os
 import re
 
-from harness import (MIB, PAGE, Target, Zombie, common_target_complaints, complains, dead_pid, done, environment,
-                     equal, kernel_thread, ok, run, run_on_terminal, shape, skip)
+from harness import (MIB, Target, Zombie, as_nobody, common_target_complaints, complains, dead_pid, done,
+                     environment, equal, kernel_thread, nobody_is_possible, ok, run, run_on_terminal, shape, skip)
 
 ADDRESS = re.compile("0x[0-9a-f]+")
 TOTAL = {"mappings": int, "size_bytes": int, "rss_bytes": int, "swap_bytes": int, "huge_bytes": int}
@@ -112,9 +111,9 @@ with Target("anon=8388608", "reserve=1073741824", "locked=65536", "shmem=1048576
     # --- the table ------------------------------------------------------------------------------
     result = run("map", target.pid)
     lines = result.out.splitlines()
-    row = next(line for line in lines if f"{target.mappings[0]['start']:x} " in line)
+    row = next(line for line in lines if line.split()[:1] == [f"{target.mappings[0]['start']:x}"])
     ok("████████████" in row and "8.0M" in row, "all of it resident: a full bar", row)
-    row = next(line for line in lines if f"{target.mappings[1]['start']:x} " in line)
+    row = next(line for line in lines if line.split()[:1] == [f"{target.mappings[1]['start']:x}"])
     ok("░░░░░░░░░░░░" in row and "1.0G" in row, "never touched: an empty bar", row)
     ok(any(line.startswith("total ") for line in lines), "totals", result)
     ok(lines[0].split()[-1] == "NAME", "the name comes last", lines[0])
@@ -131,10 +130,11 @@ with Target("anon=8388608", "reserve=1073741824", "locked=65536", "shmem=1048576
     ok("\033[" not in run_on_terminal("map", target.pid, env=environment(NO_COLOR="1"))[1], "NO_COLOR")
 
     # --- permission -----------------------------------------------------------------------------
-    if os.geteuid() == 0:
-        complains(4, "CAP_SYS_PTRACE", "map", target.pid,
-                  prefix=["setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps=-all"])
+    if nobody_is_possible():
+        complains(4, "CAP_SYS_PTRACE", "map", target.pid, prefix=as_nobody())
+        with Target("anon=4096", prefix=as_nobody()) as own:
+            equal(run("map", own.pid, prefix=as_nobody()).status, 0, "one's own need no capability")
     else:
-        skip("an ordinary user", "the tests do not run as root")
+        skip("an ordinary user", "no other user can run this memhint")
 
 done()

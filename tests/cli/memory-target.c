@@ -66,7 +66,8 @@ static void *map_apart(size_t size, int protection, int flags)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	unsigned char *room = map_private(size + 2 * page, PROT_NONE, MAP_PRIVATE);
 
-	if (mmap(room + page, size, protection, flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (mmap(room + page, size, protection, flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	    MAP_FAILED)
 		fail("mmap");
 	return room + page;
 }
@@ -190,8 +191,8 @@ int main(int argc, char **argv)
 	}
 	printf("{\"ready\":true,\"pid\":%d,\"mappings\":[", getpid());
 	for (size_t i = 0; i < mapping_count; i++)
-		printf("%s{\"kind\":\"%s\",\"start\":%" PRIuPTR ",\"size\":%zu}", i ? "," : "", mappings[i].kind,
-		       (uintptr_t)mappings[i].start, mappings[i].size);
+		printf("%s{\"kind\":\"%s\",\"start\":%" PRIuPTR ",\"size\":%zu}", i ? "," : "",
+		       mappings[i].kind, (uintptr_t)mappings[i].start, mappings[i].size);
 	printf("]}\n");
 	while (fgets(line, sizeof(line), stdin))
 		obey(line);

@@ -147,6 +147,7 @@ with Target("anon=8388608", "shmem=2097152", "comm=memhint-bigger!") as big, \
         idle = {p["pid"]: p["idle_usec"] for p in run("ps", "--json", big.pid, small.pid).json()["processes"]}
         ok(all(0 <= v < 3600 * 1000000 for v in idle.values()), "idle is a time", idle)
         equal(order("--sort", "idle"), [small.pid, big.pid], "who ran longer ago is first", idle)
+        equal(order("--sort", "idle", "--columns", "pid"), [small.pid, big.pid], "also when that is not shown", idle)
     else:
         skip("idle", "this kernel has no /proc/PID/sched")
     ok("idle_usec" not in run("ps", "--json", "--columns", "pid", big.pid).json()["processes"][0],
@@ -166,7 +167,8 @@ with Target("anon=8388608", "shmem=2097152", "comm=memhint-bigger!") as big, \
     equal(run("ps", "--columns", "pid,command", big.pid).out.splitlines()[1].split(), [str(big.pid), "memhint-bigger!"],
           "--columns")
     heading = run("ps", "--columns", "+threads,ppid", big.pid).out.splitlines()[0].split()
-    equal(heading[-3:], ["THREADS", "PPID", "COMMAND"], "--columns with a plus: before the name")
+    equal((heading[:2], heading[-3:]), (["PID", "USER"], ["THREADS", "PPID", "COMMAND"]),
+          "--columns with a plus: beside the others, before the name")
     heading = run("ps", "--columns", "PID,Rss", big.pid).out.splitlines()[0].split()
     equal(heading, ["PID", "RSS"], "names of columns in any case")
     row = run("ps", "--bytes", "--columns", "pid,anon,shmem", big.pid).out.splitlines()[1].split()
@@ -182,8 +184,13 @@ with Target("anon=8388608", "shmem=2097152", "comm=memhint-bigger!") as big, \
     status, seen, _ = run_on_terminal("ps", big.pid, small.pid)
     ok(status == 0 and "2 processes: resident" in seen, "totals on a terminal", seen)
     ok("\033[32m█" in seen, "a green bar on a terminal", repr(seen))
-    status, seen, _ = run_on_terminal("ps", big.pid, columns=72, env=environment(NO_COLOR="1"))
-    ok(max(len(line) for line in seen.splitlines()[:2]) <= 72, "rows fit the terminal", seen)
+    plain = environment(NO_COLOR="1")
+    columns = ("ps", "--columns", "pid,rss,command", big.pid)
+    width = len(run_on_terminal(*columns, env=plain)[1].splitlines()[1])
+    seen = run_on_terminal(*columns, env=plain, columns=width - 4)[1]
+    ok(len(seen.splitlines()[1]) <= width - 4, "the name is cut where the terminal is narrow", seen)
+    seen = run_on_terminal("ps", big.pid, env=plain, columns=80)[1]
+    ok(seen.count("█" * 10) == 0 and "█" * 9 in seen, "and the bar is shorter", seen)
     ok("\033[" not in run_on_terminal("ps", big.pid, env=environment(NO_COLOR="1"))[1], "NO_COLOR")
 
 # --- what is not shown unless asked for ---------------------------------------------------------

@@ -19,12 +19,12 @@ ERRNO = re.compile(r"\b(" + "|".join(sorted(errno.errorcode.values(), key=len, r
 AS_ANOTHER = re.compile(r"\bas\s+\*?memhint_\w+|those of", re.I)
 
 
-def compiles(command, text, suffix):
+def compiles(compiler, options, text, suffix):
     """Whether the compiler takes a text: (yes, what it says)."""
     with tempfile.NamedTemporaryFile("w", suffix=suffix) as source:
         source.write(text)
         source.flush()
-        result = subprocess.run([*command, "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
+        result = subprocess.run([*compiler, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *options,
                                  f"-I{documents.ROOT}/include", source.name],
                                 capture_output=True, text=True, check=False)
     return result.returncode == 0, result.stderr
@@ -53,10 +53,10 @@ def check_compilers():
     umbrella = documents.read("include/memhint/memhint.h")
     for header in documents.headers():
         text = f"#include <memhint/{header.name}>\n"
-        ok(*_named(compiles([*CC, "-std=gnu17", "-Wpedantic", "-Wstrict-prototypes"], text * 2, ".c"),
+        ok(*_named(compiles(CC, ["-std=gnu17", "-Wpedantic", "-Wstrict-prototypes"], text * 2, ".c"),
                    f"{header.name}: compiles alone, and twice"))
         if cxx:
-            ok(*_named(compiles([cxx, "-std=c++11", "-Wpedantic"], text, ".cc"), f"{header.name}: compiles as C++"))
+            ok(*_named(compiles([cxx], ["-std=c++11", "-Wpedantic"], text, ".cc"), f"{header.name}: compiles as C++"))
         else:
             skip(f"{header.name}: compiles as C++", "there is no C++ compiler")
         if header.name != "memhint.h":
@@ -141,7 +141,7 @@ def check_examples(pages, exported):
         blocks = page.literals("EXAMPLES")
         ok(blocks, f"{page.name}: has an example")
         for number, block in enumerate(blocks, 1):
-            ok(*_named(compiles([*CC, "-std=gnu17", "-D_GNU_SOURCE", "-Wno-unused-function"], block, ".c"),
+            ok(*_named(compiles(CC, ["-std=gnu17", "-D_GNU_SOURCE", "-Wno-unused-function"], block, ".c"),
                        f"{page.name}: example {number} compiles"))
             called |= set(re.findall(r"\b(memhint_\w+)\(", block))
     same(called & set(exported), exported, "every function is called in an example")
@@ -187,6 +187,9 @@ def check_rendering(everything, pages):
            f"{page.name}: groff renders it without a warning", shown.stderr)
         title = re.match(r"([\w-]+)\((\d)\)", page.text)
         ok(f"{title.group(1)}.{title.group(2)}" == page.name, f"{page.name}: its title is its name")
+    if not os.environ["DOCS_BUILT"]:
+        skip("man finds each function", "this build has no man pages (-Ddocs)")
+        return
     for page in everything:
         section = page.name[-1]
         for name in page.names():

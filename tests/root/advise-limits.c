@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Limits of a run, and targets that change under it. */
 #include "child.h"
-#include "swap.h"
+#include "test-swap.h"
 #include "tap.h"
 
 #include <memhint/memhint.h>
@@ -31,6 +31,14 @@ static void set_up(struct child_shared *shared)
 	for (uint64_t i = 0; i < SIZE; i += P)
 		memory[i] = (char)(i / P);
 	shared->address[MEMORY] = (uint64_t)memory;
+}
+
+/* The same, four pages from the start on locked. */
+static void set_up_locked(struct child_shared *shared)
+{
+	set_up(shared);
+	if (mlock((char *)shared->address[MEMORY] + 4 * P, 4 * P) < 0)
+		_exit(3);
 }
 
 /* Memory of transparent huge pages that starts and ends inside one. */
@@ -101,9 +109,31 @@ static void test_budget(void)
 	scene.options.max_bytes = P - 1;
 	is(scene_advise(&scene, MADV_COLD), 0, "a budget below a page");
 	is(scene.result.advised.bytes, 0, "advises nothing");
+	scene.options.max_bytes = 4 * P;
+	scene.options.bytes_per_second = 20000;
+	is(scene_advise(&scene, MADV_COLD), 0, "a budget, and a rate of less than a page a call");
+	is(scene.result.advised.bytes, 4 * P, "is used to the last page, page by page");
+	scene.options.bytes_per_second = 0;
 	scene.options.max_bytes = 2 * SIZE;
 	is(scene_advise(&scene, MADV_COLD), 0, "a budget above all");
 	is(scene.result.advised.bytes, SIZE, "advises all");
+	scene_end(&scene);
+}
+
+/* In a range that refuses in the middle, which is done mapping by mapping. */
+static void test_budget_in_refusal(void)
+{
+	struct scene scene;
+
+	scene_begin(&scene, set_up_locked);
+	scene.options.max_bytes = 6 * P;
+	is(scene_advise(&scene, MADV_COLD), 0, "a budget in a range with locked memory");
+	is(scene.result.advised.bytes, 6 * P, "is used to the last page");
+	is(scene.result.failed.bytes, 4 * P, "what is locked failed");
+	is(scene.result.skipped_by[MEMHINT_SKIP_BUDGET].bytes, SIZE - 10 * P, "the rest is skipped");
+	scene.options.max_bytes = 6 * P + 1;
+	is(scene_advise(&scene, MADV_COLD), 0, "a budget of not quite seven pages");
+	is(scene.result.advised.bytes, 6 * P, "is not exceeded");
 	scene_end(&scene);
 }
 
@@ -285,6 +315,7 @@ int main(void)
 {
 	swap_begin();
 	test_budget();
+	test_budget_in_refusal();
 	test_rate();
 	test_cancel();
 	test_target_goes();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The account of advice, on targets of which the right numbers are known. */
 #include "child.h"
-#include "swap.h"
+#include "test-swap.h"
 #include "tap.h"
 
 #include <memhint/memhint.h>

@@ -83,7 +83,8 @@ static void test_bad_ids(void)
 
 static int mount_proc_here(void)
 {
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	/* What is mounted over /proc here must not appear anywhere else. */
+	if (mount(NULL, "/proc", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -errno;
 	return mount("proc", "/proc", "proc", 0, NULL) < 0 ? -errno : 0;
 }

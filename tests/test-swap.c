@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "swap.h"
+#include "test-swap.h"
 
 #include "tap.h"
 
