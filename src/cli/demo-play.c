@@ -167,7 +167,7 @@ static int ask_before(struct demo *demo)
 	for (size_t i = 0; i < demo->count; i++) {
 		struct member *member = &demo->members[i];
 		struct view_row *row = &demo->rows[i];
-		const char *answer;
+		const char *answer = "";
 		int r;
 
 		demo_step(demo, "taking a digest of the data of %s", row->program);
@@ -360,7 +360,7 @@ static int ask_after(struct demo *demo)
 {
 	for (size_t i = 0; i < demo->count; i++) {
 		struct member *member = &demo->members[i];
-		const char *answer;
+		const char *answer = "";
 		int r;
 
 		demo_step(demo, "asking %s", demo->rows[i].program);
