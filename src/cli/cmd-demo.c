@@ -48,9 +48,10 @@ static uint64_t expected_bytes(const struct demo *demo)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < demo->count; i++)
-		sum += demo->members[i].kind == PROGRAM_REDIS
-			       ? demo->keys * 260 + (20 << 20)
-			       : ((demo->megabytes * 3 / 2) << 20) + (64 << 20);
+		if (demo->members[i].kind == PROGRAM_REDIS)
+			sum += demo->keys * 260 + (20 << 20);
+		else
+			sum += ((demo->megabytes * 3 / 2) << 20) + (64 << 20);
 	return sum;
 }
 
@@ -276,12 +277,13 @@ const struct verb verb_demo = {
 	.name = "demo",
 	.summary = "see real programs shrink, lose nothing, and answer again",
 	.description =
-		"Starts a Redis server, a Python and a Node.js program, each with a few hundred megabytes of\n"
-		"data, waits until they are idle, pages them out, asks each a question, and compares their\n"
-		"data with what it was. Swap is made for the occasion if there is too little. Whatever was\n"
-		"started or made is removed in the end, also after Ctrl-C and when memhint itself is killed.",
-	.groups = (const struct option_group *const[]){ &demo_options, &common_options, NULL },
-	.examples = "  # all of it, in about half a minute\n"
+		"Starts a Redis server, a Python and a Node.js program, each with a few hundred\n"
+		"megabytes of data, waits until they are idle, pages them out, asks each a question, and\n"
+		"compares their data with what it was. Swap is made for the occasion if there is too\n"
+		"little. Whatever was started or made is removed in the end, also after Ctrl-C and when\n"
+		"memhint itself is killed.",
+	.groups = (const struct option_group *const[]) { &demo_options, &common_options, NULL },
+	.examples = "  # all of it, in about a quarter of a minute\n"
 		    "  memhint demo\n"
 		    "  # smaller, and for a program to read\n"
 		    "  memhint demo --keys 100000 --megabytes 100 --json\n",

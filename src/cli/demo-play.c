@@ -169,7 +169,7 @@ static int ask_before(struct demo *demo)
 	for (size_t i = 0; i < demo->count; i++) {
 		struct member *member = &demo->members[i];
 		struct view_row *row = &demo->rows[i];
-		const char *answer;
+		const char *answer = "";
 		int r;
 
 		demo_step(demo, "taking a digest of the data of %s", row->program);
@@ -367,7 +367,7 @@ static int ask_after(struct demo *demo)
 {
 	for (size_t i = 0; i < demo->count; i++) {
 		struct member *member = &demo->members[i];
-		const char *answer;
+		const char *answer = "";
 		int r;
 
 		demo_step(demo, "asking %s", demo->rows[i].program);
@@ -384,11 +384,11 @@ static int ask_after(struct demo *demo)
 		r = program_digest(member->program, member->digest_after);
 		if (r < 0)
 			return fail(demo, member, "did not answer", r);
-		demo->rows[i].data =
-			strcmp(member->digest_before, member->digest_after) == 0 &&
-					strcmp(member->answer_before, member->answer_after) == 0
-				? VIEW_DATA_INTACT
-				: VIEW_DATA_LOST;
+		if (strcmp(member->digest_before, member->digest_after) == 0 &&
+		    strcmp(member->answer_before, member->answer_after) == 0)
+			demo->rows[i].data = VIEW_DATA_INTACT;
+		else
+			demo->rows[i].data = VIEW_DATA_LOST;
 	}
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,18 +66,22 @@ const char *program_package(enum program_kind kind)
 bool program_is_installed(enum program_kind kind)
 {
 	const char *path = getenv("PATH");
-	_cleanup_free_ char *copy = strdup(path ? path : "/usr/local/bin:/usr/bin:/bin");
-	char *rest = copy, *directory;
 
-	while (rest && (directory = strsep(&rest, ":"))) {
-		_cleanup_free_ char *file = NULL;
+	if (!path)
+		path = "/usr/local/bin:/usr/bin:/bin";
+	for (;;) {
+		int length = (int)strcspn(path, ":");
+		char file[PATH_MAX];
 
-		if (asprintf(&file, "%s/%s", *directory ? directory : ".", types[kind].command) < 0)
-			return false;
+		/* Nothing between two colons is this directory, as for execvp(). */
+		snprintf(file, sizeof(file), "%.*s/%s", length ? length : 1, length ? path : ".",
+			 types[kind].command);
 		if (access(file, X_OK) == 0)
 			return true;
+		if (!path[length])
+			return false;
+		path += length + 1;
 	}
-	return false;
 }
 
 static uint64_t now_usec(void)
@@ -403,17 +408,20 @@ const char *program_data(struct program *program)
 static int script_ask(struct program *program, const char *question, const char *reply,
 		      char *ret_word, size_t size)
 {
-	size_t length = strlen(reply);
+	size_t length = strlen(reply), word;
 	char *line;
 	int r = stream_send(&program->pipe, question, strlen(question));
 
 	if (r == 0)
 		r = stream_line(&program->pipe, true, &line);
-	if (r < 0)
+	if (r != 0)
 		return r;
-	if (strncmp(line, reply, length) != 0 || strlen(line + length) >= size)
+	if (strncmp(line, reply, length) != 0)
 		return -EPROTO;
-	strcpy(ret_word, line + length);
+	word = strlen(line + length);
+	if (word >= size)
+		return -EPROTO;
+	memcpy(ret_word, line + length, word + 1);
 	return 0;
 }
 

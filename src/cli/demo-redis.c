@@ -63,10 +63,11 @@ int redis_connect(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = -1;
+	size_t length = strlen(path);
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (length >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, length + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
@@ -174,15 +175,17 @@ int redis_ask(struct stream *stream, uint64_t keys, uint64_t *ret_sum)
 
 int redis_digest(struct stream *stream, char *ret_digest, size_t size)
 {
+	size_t length;
 	char *line;
 	int r = send_text(stream, "DEBUG DIGEST\r\n");
 
 	if (r == 0)
 		r = stream_line(stream, true, &line);
-	if (r < 0)
+	if (r != 0)
 		return r;
-	if (line[0] != '+' || strlen(line) >= size)
+	length = strlen(line);
+	if (line[0] != '+' || length > size)
 		return -EPROTO;
-	strcpy(ret_digest, line + 1);
+	memcpy(ret_digest, line + 1, length);
 	return 0;
 }
