@@ -3,14 +3,18 @@
 
 #include "tap.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/swap.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define CONTROL "/sys/class/zram-control"
 
 static int device = -1;
 static pid_t remover;
@@ -35,7 +39,9 @@ static void remove_device(void)
 	snprintf(path, sizeof(path), "/dev/zram%d", device);
 	swapoff(path);
 	snprintf(text, sizeof(text), "%d", device);
-	write_text("/sys/class/zram-control/hot_remove", text);
+	/* Whoever looks at a new device has it open for a moment. */
+	for (int i = 0; i < 1000 && write_text(CONTROL "/hot_remove", text) < 0; i++)
+		usleep(1000);
 }
 
 /* Waits for the test's end, which it sees as the end of a pipe, and cleans up after it. */
@@ -80,7 +86,18 @@ static void make_swap(const char *path)
 		_exit(127);
 	}
 	must(waitpid(pid, &status, 0) == pid && status == 0);
-	must(swapon(path, 0) == 0);
+	must(swapon(path, SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK) == 0); /* before all others */
+}
+
+/* Waits until no other test has a device: pages go to either, and would come back with the other one. */
+static void take_turn(void)
+{
+	int lock = open(CONTROL, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	must(lock >= 0);
+	while (flock(lock, LOCK_EX) < 0)
+		must(errno == EINTR);
+	/* Never closed: the remover has it, too, and lets go of it last. */
 }
 
 void swap_begin_bytes(uint64_t bytes)
@@ -90,10 +107,13 @@ void swap_begin_bytes(uint64_t bytes)
 	ssize_t n;
 	int fd;
 
+	must(remover_fd < 0);
 	must(sysinfo(&info) == 0);
-	if ((uint64_t)info.freeswap * info.mem_unit >= bytes)
+	/* Swap of somebody else's may go at any time, so it is used only where none can be made. */
+	if (access(CONTROL, F_OK) < 0 && (uint64_t)info.freeswap * info.mem_unit >= bytes)
 		return;
-	fd = open("/sys/class/zram-control/hot_add", O_RDONLY | O_CLOEXEC);
+	take_turn();
+	fd = open(CONTROL "/hot_add", O_RDONLY | O_CLOEXEC);
 	must(fd >= 0);
 	n = read(fd, text, sizeof(text) - 1); /* each read makes a device */
 	must(n > 0);

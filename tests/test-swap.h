@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /*
- * Makes a zram device and swaps on it; nothing is done where enough swap is free already. A process
- * of its own removes it when the test ends, in whatever way. Exits the test if it cannot be had.
+ * Makes a zram device and swaps on it before all else, once; waits while another test has one. Where
+ * there is no zram, swap that the machine has must do. A process of its own removes it when the test
+ * ends, in whatever way. Exits the test if it cannot be had.
  */
 void swap_begin_bytes(uint64_t bytes);
 void swap_begin(void); /* 512 MiB */

@@ -295,13 +295,29 @@ static void test_exec_during(char *program)
 	memhint_process_close(process);
 }
 
-/* Maps and unmaps all the time, but for one mapping. */
+static void map_memfd(const char *name, char *where)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	must(fd >= 0 && ftruncate(fd, (off_t)(4 * page)) == 0);
+	must(mmap(where, 4 * page, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == where);
+	close(fd);
+}
+
+/*
+ * Maps and unmaps all the time, but for one mapping, "kept"; and moves another one, "moved", from below
+ * to above it and back, so that the list has as many mappings as before, in another order.
+ */
 static void remap_setup(struct child_shared *shared)
 {
-	char *kept = mmap(NULL, 4 * page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *area = mmap(NULL, 32 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *below = area + 2 * page, *kept = area + 10 * page, *above = area + 18 * page;
 	pid_t pid;
 
-	must(kept != MAP_FAILED);
+	must(area != MAP_FAILED);
+	must(munmap(above, 4 * page) == 0);
+	map_memfd("kept", kept);
+	map_memfd("moved", below);
 	shared->address[0] = (uint64_t)kept;
 	pid = fork();
 	must(pid >= 0);
@@ -310,16 +326,21 @@ static void remap_setup(struct child_shared *shared)
 		return;
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;) {
-		char *p = mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			       -1, 0);
+	for (unsigned int round = 0;; round++) {
+		char *p;
 
+		if (mremap(round % 2 ? above : below, 4 * page, 4 * page, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   round % 2 ? below : above) == MAP_FAILED)
+			_exit(1);
+		atomic_fetch_add((_Atomic uint64_t *)&shared->number[1], 1);
+		if (round % 512 < 256)
+			continue;
+		p = mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED)
 			_exit(1);
 		for (int i = 1; i < 16; i += 2)
 			mprotect(p + i * (long)page, page, PROT_NONE);
 		munmap(p, 16 * page);
-		atomic_fetch_add((_Atomic uint64_t *)&shared->number[1], 1);
 	}
 }
 
@@ -351,7 +372,7 @@ static void test_change_during(void)
 		kept = memhint_map_find(map, child.shared->address[0]);
 		wrong += !kept || kept->start != child.shared->address[0] ||
 			 kept->end != kept->start + 4 * page ||
-			 strcmp(kept->name, "/dev/zero (deleted)") != 0;
+			 strcmp(kept->name, "/memfd:kept (deleted)") != 0;
 		for (size_t j = 0; j < memhint_map_count(map); j++) {
 			wrong += memhint_map_get(map, j)->start < end;
 			end = memhint_map_get(map, j)->end;
@@ -462,6 +483,12 @@ static void nobody(struct child_shared *shared)
 	close(fd);
 	memset(p, 1, 3 * page);
 	shared->address[0] = (uint64_t)p;
+	/* A guard region, where the kernel has them, is no memory. Executable, so that nothing merges. */
+	p = mmap(NULL, 8 * page, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(p != MAP_FAILED);
+	memset(p, 1, 2 * page);
+	if (madvise(p + 4 * page, 2 * page, 102) == 0) /* MADV_GUARD_INSTALL */
+		shared->address[2] = (uint64_t)p;
 	fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
@@ -494,13 +521,16 @@ static long nobody_looks(int what, struct child_shared *shared)
 				continue;
 			if (r < 0)
 				return r;
-			for (int k = 0; k < 2; k++) {
+			for (int k = 0; k < 3; k++) {
+				const uint32_t kinds[] = { MEMHINT_KIND_SHMEM, MEMHINT_KIND_SHMEM,
+							   MEMHINT_KIND_ANON };
+				const uint64_t resident[] = { 3, 5, 2 };
 				const struct memhint_vma *vma =
 					memhint_map_find(map, shared->address[k]);
 
 				if (shared->address[k])
-					wrong += vma->kind != MEMHINT_KIND_SHMEM ||
-						 vma->resident_bytes != (k ? 5 : 3) * page;
+					wrong += vma->kind != kinds[k] || vma->swapped_bytes ||
+						 vma->resident_bytes != resident[k] * page;
 			}
 			memhint_map_close(map);
 		}
