@@ -358,7 +358,12 @@ def test_existing_swap():
                 demo = Demo(*SMALL, "--json", "--verbose")
                 ok(demo.finish() == 0, f"{name}: succeeds", demo.errors())
                 result = json.loads(demo.output)
-                ok(result["swap"]["made"] is not enough, f"{name}: more is made only if needed", result)
+                others = (demo.swaps | swaps()) - {path}
+                if others:
+                    skip(f"{name}: more is made only if needed", f"there is other swap: {others}")
+                else:
+                    ok(result["swap"]["made"] is not enough, f"{name}: more is made only if needed",
+                       result)
                 ok(result["totals"]["swap_bytes"] > 0, f"{name}: is used", result)
                 demo.check_nothing_left(name)
                 ok(path in swaps(), f"{name}: is still there", swaps())
