@@ -91,6 +91,7 @@ struct memhint_map_options {
 	uint32_t want; /* MEMHINT_MAP_* */
 	enum memhint_reader reader;
 	enum memhint_pages_reader pages_reader;
+	uint32_t reserved; /* 0 */
 };
 
 /**

@@ -7,6 +7,7 @@
 #include "pages.h"
 #include "procfile.h"
 #include "ranges.h"
+#include "sized.h"
 #include "uapi.h"
 #include "usage.h"
 #include "vector.h"
@@ -17,8 +18,6 @@
 #include <memhint/process.h>
 
 #include <errno.h>
-#include <stddef.h>
-#include <string.h>
 
 /* After EAGAIN and the like: so many tries, the pause doubling from 100 us on (25 ms in all). */
 #define RETRY_MAX 8
@@ -470,14 +469,11 @@ static int run_all(struct run *run, int r)
 static int options_take(const struct memhint_advise_options *options,
 			struct memhint_advise_options *ret)
 {
-	struct memhint_advise_options taken = {};
+	struct memhint_advise_options taken;
+	int r = sized_take(options, &taken, sizeof(taken));
 
-	if (options) {
-		if (options->size < offsetof(struct memhint_advise_options, map))
-			return -EINVAL;
-		memcpy(&taken, options,
-		       options->size < sizeof(taken) ? options->size : sizeof(taken));
-	}
+	if (r < 0)
+		return r;
 	if ((taken.flags & ~(MEMHINT_ADVISE_DRY_RUN | MEMHINT_ADVISE_MEASURE)) ||
 	    taken.pace > MEMHINT_PACE_BOUND ||
 	    (taken.pace == MEMHINT_PACE_BOUND && !taken.pace_usec))

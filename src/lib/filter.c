@@ -5,6 +5,7 @@
 #include "page-size.h"
 #include "pages.h"
 #include "ranges.h"
+#include "sized.h"
 #include "uapi.h"
 
 #include <memhint/advise.h>
@@ -380,23 +381,19 @@ static int select_all(struct selection *selection)
 
 static int filter_take(const struct memhint_filter *filter, struct memhint_filter *ret)
 {
-	struct memhint_filter taken = {};
 	uint64_t page = page_size();
+	int r = sized_take(filter, ret, sizeof(*ret));
 
-	if (filter) {
-		if (filter->size < offsetof(struct memhint_filter, min_bytes))
-			return -EINVAL;
-		memcpy(&taken, filter, filter->size < sizeof(taken) ? filter->size : sizeof(taken));
-	}
-	if (!taken.kinds)
-		taken.kinds = MEMHINT_KIND_PRIVATE;
-	if (!taken.start && !taken.end)
-		taken.end = UINT64_MAX - page + 1;
-	if ((taken.kinds & ~MEMHINT_KIND_ALL) ||
-	    (taken.flags & ~(MEMHINT_FILTER_EXACT | MEMHINT_FILTER_UNPACED)) ||
-	    taken.start % page || taken.end % page || taken.start >= taken.end)
+	if (r < 0)
+		return r;
+	if (!ret->kinds)
+		ret->kinds = MEMHINT_KIND_PRIVATE;
+	if (!ret->start && !ret->end)
+		ret->end = UINT64_MAX - page + 1;
+	if ((ret->kinds & ~MEMHINT_KIND_ALL) ||
+	    (ret->flags & ~(MEMHINT_FILTER_EXACT | MEMHINT_FILTER_UNPACED)) || ret->start % page ||
+	    ret->end % page || ret->start >= ret->end)
 		return -EINVAL;
-	*ret = taken;
 	return 0;
 }
 
