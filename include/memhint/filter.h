@@ -14,7 +14,7 @@ struct memhint_process;
 struct memhint_map;
 struct memhint_ranges;
 
-/* Why something that was asked for was not advised. */
+/* Why something that was asked for was not advised. New reasons go to the end. */
 enum memhint_skip {
 	MEMHINT_SKIP_LOCKED,	/* mlock(2): the kernel refuses */
 	MEMHINT_SKIP_HUGETLB,	/* the kernel refuses */
@@ -32,8 +32,9 @@ enum memhint_skip {
 	MEMHINT_SKIP_CANCELLED, /* the caller cancelled */
 	MEMHINT_SKIP_DRY_RUN,	/* would have been advised */
 	MEMHINT_SKIP_STOPPED,	/* the run ended early: the target is gone, or no permission */
-	MEMHINT_SKIP_COUNT
+	MEMHINT_SKIP_COUNT	/* how many this version knows */
 };
+#define MEMHINT_SKIP_MAX 32 /* there never will be more */
 
 /** struct memhint_amount - how much of something. */
 struct memhint_amount {

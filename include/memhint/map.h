@@ -59,6 +59,7 @@ struct memhint_vma {
 	uint64_t swapped_bytes;	 /* swap entries in the page table */
 	uint64_t huge_bytes;	 /* part of resident_bytes mapped by transparent huge pages */
 	const char *name;	 /* path or [name], "" if none; NULL without MEMHINT_MAP_NAMES */
+	uint64_t reserved[2];
 };
 
 /* How the list of mappings was read. */

@@ -11,7 +11,9 @@
  * the return value. Only <memhint/syscall.h> follows libc (-1 and errno).
  *
  * An option or filter structure begins with its own size, so that old programs work with new
- * libraries; one that asks a library for more than it knows is refused with -EINVAL.
+ * libraries; one that asks a library for more than it knows is refused with -EINVAL. A structure that
+ * the library fills in has room for what later versions will tell: members named reserved, which are 0
+ * until then. Of an enumeration, old values keep their numbers.
  *
  * The library does not log, exit, start threads, change signals or read the environment.
  * No object may be used by two threads at once; different objects may.

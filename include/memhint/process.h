@@ -102,6 +102,7 @@ struct memhint_process_stat {
 	uint64_t shmem_bytes;
 	uint64_t swap_bytes;   /* anonymous memory in swap */
 	uint64_t locked_bytes; /* mlock(2) */
+	uint64_t reserved[8];
 };
 
 /**

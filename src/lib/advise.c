@@ -130,8 +130,9 @@ static uint64_t run_done_bytes(const struct run *run)
 	const struct memhint_result *result = run->result;
 	uint64_t done = result->advised.bytes + result->failed.bytes;
 
-	for (int i = MEMHINT_SKIP_BUDGET; i < MEMHINT_SKIP_COUNT; i++)
-		done += result->skipped_by[i].bytes;
+	/* What the selection had dropped was never to be done. */
+	for (int i = 0; i < MEMHINT_SKIP_COUNT; i++)
+		done += result->skipped_by[i].bytes - run->ranges->skipped[i].bytes;
 	return done;
 }
 
