@@ -8,6 +8,7 @@
 #include "procfile.h"
 #include "ranges.h"
 #include "sized.h"
+#include "stopwatch.h"
 #include "uapi.h"
 #include "usage.h"
 #include "vector.h"

@@ -2,6 +2,7 @@
 #include "pages.h"
 
 #include "cleanup.h"
+#include "clock.h"
 #include "fd.h"
 #include "hold.h"
 #include "page-size.h"
@@ -130,7 +131,7 @@ static int pagemap_scan(const struct pages *pages, uint64_t start, uint64_t end,
 
 		if (count > ENTRIES)
 			count = ENTRIES;
-		before = hold_now_nsec();
+		before = clock_nsec();
 		n = pread(pages->fd, entries, count * sizeof(entries[0]),
 			  (off_t)(page * sizeof(entries[0])));
 		if (n < 0 && errno == EINTR)
@@ -148,7 +149,7 @@ static int pagemap_scan(const struct pages *pages, uint64_t start, uint64_t end,
 				return r;
 		}
 		start = (page + (uint64_t)n) * size;
-		hold_add(hold, hold_now_nsec() - before, start < end);
+		hold_add(hold, clock_nsec() - before, start < end);
 	}
 	return 0;
 }
@@ -281,9 +282,9 @@ static int ioctl_scan(const struct pages *pages, uint64_t start, uint64_t end, s
 			.return_mask = wanted,
 		};
 
-		before = hold_now_nsec();
+		before = clock_nsec();
 		n = scan_ioctl(pages->fd, &arg);
-		took = hold_now_nsec() - before;
+		took = clock_nsec() - before;
 		if (n < 0)
 			return n;
 		if (arg.walk_end <= start)
