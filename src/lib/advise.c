@@ -123,7 +123,7 @@ static uint64_t run_used_bytes(const struct run *run)
 
 static bool run_is_cancelled(const struct run *run)
 {
-	return run->options.cancel && *run->options.cancel;
+	return cancel_is_set(run->options.cancel);
 }
 
 static uint64_t run_done_bytes(const struct run *run)

@@ -2,6 +2,7 @@
 /* From a snapshot to ranges: what matches, what of it is worth advising, and why the rest is not. */
 #include "cleanup.h"
 #include "map-internal.h"
+#include "match.h"
 #include "page-size.h"
 #include "pages.h"
 #include "ranges.h"
@@ -14,8 +15,6 @@
 #include <memhint/process.h>
 
 #include <errno.h>
-#include <fnmatch.h>
-#include <string.h>
 
 /*
  * Below this size a look at the pages of a mapping (0.3 us and 6 ns a page) costs as much as giving
@@ -85,21 +84,11 @@ static enum memhint_skip vma_obstacle(const struct memhint_vma *vma, int advice)
 	return MEMHINT_SKIP_COUNT;
 }
 
-static bool name_matches(const char *pattern, const char *name)
-{
-	const char *slash;
-
-	if (!name)
-		return false;
-	slash = strrchr(name, '/');
-	return fnmatch(pattern, name, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0);
-}
-
 static bool vma_matches(const struct memhint_filter *filter, const struct memhint_vma *vma)
 {
 	return (vma->kind & filter->kinds) && vma->end > filter->start &&
 	       vma->start < filter->end && vma->end - vma->start >= filter->min_bytes &&
-	       (!filter->mapping || name_matches(filter->mapping, vma->name));
+	       (!filter->mapping || (vma->name && match_path(filter->mapping, vma->name)));
 }
 
 static uint64_t clip_start(const struct selection *selection, const struct memhint_vma *vma)
