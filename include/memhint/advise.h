@@ -107,11 +107,14 @@ struct memhint_result {
  * Goes on after a range that the kernel refuses (EINVAL, ENOMEM), tries again a bounded number of
  * times after EAGAIN, EBUSY and EINTR, and stops when the target is gone or permission is missing.
  *
- * Context: blocks; PAGEOUT takes about 1 s a GiB. Cancelling acts within 50 ms.
+ * Context: any thread; takes some 100 KiB of its stack. Blocks; PAGEOUT takes about 1 s a GiB.
+ * Cancelling acts within 50 ms. The callbacks run in this thread, between two system calls, and must
+ * not use @process, @ranges or the snapshot but to read from them.
  * Errors: -ESRCH the target ended or replaced its address space; -EPERM CAP_SYS_NICE is missing;
  * -EACCES ptrace access (PTRACE_MODE_READ) is refused; -ECANCELED; -EOPNOTSUPP this kernel does not
- * give this advice to another process; -EINVAL unknown advice or option. Ranges that failed are not
- * an error of the call: see failed and first_failure.
+ * give this advice to another process; -EINVAL unknown advice or option; -EMFILE, -ENFILE, -ENOMEM,
+ * -EIO a range that was refused could not be looked up. Ranges that failed are not an error of the
+ * call: see failed and first_failure.
  * Return: 0 or a negative errno. Since: 0.1. Source: process_madvise(2).
  */
 int memhint_advise(struct memhint_process *process, const struct memhint_ranges *ranges, int advice,
