@@ -21,10 +21,10 @@ double samples_quantile(struct samples *samples, double share);
 void samples_free(struct samples *samples);
 
 /* Ends the benchmark with a message unless @pass. */
-#define need(pass, what)                    \
-	do {                                \
-		if (!(pass))                \
-			bench_die(what);    \
+#define need(pass, what)                 \
+	do {                             \
+		if (!(pass))             \
+			bench_die(what); \
 	} while (0)
 __attribute__((noreturn)) void bench_die(const char *what);
 

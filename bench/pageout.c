@@ -25,8 +25,9 @@
 
 static long refill(int what, struct child_shared *shared)
 {
-	char *memory = mmap((void *)shared->address[0], SIZE, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | (shared->address[0] ? MAP_FIXED : 0), -1, 0);
+	char *memory =
+		mmap((void *)shared->address[0], SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | (shared->address[0] ? MAP_FIXED : 0), -1, 0);
 
 	if (memory == MAP_FAILED)
 		_exit(3);
@@ -53,8 +54,9 @@ static double bare(struct child *child, struct memhint_process *process)
 	struct iovec range = { (void *)child->shared->address[0], SIZE };
 	double start = now_usec();
 
-	need(syscall(SYS_process_madvise, memhint_process_pidfd(process), &range, 1, MADV_PAGEOUT, 0) ==
-		     (long)SIZE, "process_madvise");
+	need(syscall(SYS_process_madvise, memhint_process_pidfd(process), &range, 1, MADV_PAGEOUT,
+		     0) == (long)SIZE,
+	     "process_madvise");
 	return now_usec() - start;
 }
 
@@ -94,9 +96,10 @@ static void print_accuracy(struct child *child, struct memhint_process *process)
 	after = swap_bytes(process);
 	gone = result.after.swap_bytes - result.before.swap_bytes;
 	printf(",\"reported_freed_bytes\":%llu,\"reported_swapped_bytes\":%llu,\"vmswap_change_bytes\":%llu",
-	       (unsigned long long)(result.before.rss_bytes - result.after.rss_bytes), (unsigned long long)gone,
-	       (unsigned long long)(after - before));
-	printf(",\"report_error_percent\":%.3f", 100.0 * ((double)gone / (double)(after - before) - 1));
+	       (unsigned long long)(result.before.rss_bytes - result.after.rss_bytes),
+	       (unsigned long long)gone, (unsigned long long)(after - before));
+	printf(",\"report_error_percent\":%.3f",
+	       100.0 * ((double)gone / (double)(after - before) - 1));
 	/* Out already, so this one is "advised" whole and frees nothing. */
 	by_memhint(child, process, MEMHINT_ADVISE_MEASURE, &result);
 	printf(",\"second_reported_freed_bytes\":%llu}\n",
@@ -115,7 +118,8 @@ int main(int argc, char **argv)
 	swap_begin_bytes(3 * SIZE);
 	child_start(&child, NULL, refill);
 	need(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0, "open");
-	for (int round = -1; round < rounds; round++) { /* the first, which warms up, does not count */
+	/* The first round, which warms up, does not count. */
+	for (int round = -1; round < rounds; round++) {
 		child_tell(&child, 2 * round);
 		stop(&child);
 		a = round % 2 ? bare(&child, process) : by_memhint(&child, process, 0, &result);
@@ -135,8 +139,8 @@ int main(int argc, char **argv)
 	printf("{\"benchmark\":\"pageout\",\"bytes\":%llu,\"rounds\":%d,\"memhint_median_usec\":%.0f,"
 	       "\"bare_call_median_usec\":%.0f,\"ratio_to_bare_call\":%.4f,\"memhint_gib_per_second\":%.3f,"
 	       "\"memhint_syscalls\":%llu,\"memhint_longest_call_usec\":%llu",
-	       (unsigned long long)SIZE, rounds, a, b, a / b, 1e6 / a, (unsigned long long)result.syscalls,
-	       (unsigned long long)result.longest_call_usec);
+	       (unsigned long long)SIZE, rounds, a, b, a / b, 1e6 / a,
+	       (unsigned long long)result.syscalls, (unsigned long long)result.longest_call_usec);
 	print_accuracy(&child, process);
 	samples_free(&bare_samples);
 	samples_free(&memhint_samples);

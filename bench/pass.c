@@ -52,8 +52,10 @@ static uint64_t way_memhint(struct scene *scene)
 {
 	const struct memhint_map_options map_options = { .size = sizeof(map_options),
 							 .want = MEMHINT_MAP_UNPACED };
-	const struct memhint_filter filter = { .size = sizeof(filter), .flags = MEMHINT_FILTER_UNPACED };
-	struct memhint_advise_options options = { .size = sizeof(options), .pace = MEMHINT_PACE_NONE };
+	const struct memhint_filter filter = { .size = sizeof(filter),
+					       .flags = MEMHINT_FILTER_UNPACED };
+	struct memhint_advise_options options = { .size = sizeof(options),
+						  .pace = MEMHINT_PACE_NONE };
 	struct memhint_ranges *ranges;
 	struct memhint_result result;
 	struct memhint_map *map;
@@ -87,8 +89,8 @@ static uint64_t way_floor(struct scene *scene)
 	need(ioctl(fd, UAPI_PAGEMAP_SCAN, &scan) == MAPPINGS, "PAGEMAP_SCAN");
 	close(fd);
 	n = syscall(SYS_process_madvise, scene->pidfd, scene->ranges, MAPPINGS / 2, MADV_COLD, 0);
-	n += syscall(SYS_process_madvise, scene->pidfd, scene->ranges + MAPPINGS / 2, MAPPINGS / 2, MADV_COLD,
-		     0);
+	n += syscall(SYS_process_madvise, scene->pidfd, scene->ranges + MAPPINGS / 2, MAPPINGS / 2,
+		     MADV_COLD, 0);
 	return (uint64_t)n / P;
 }
 
@@ -118,9 +120,11 @@ static uint64_t way_smaps(struct scene *scene)
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		unsigned long value;
 
-		if (sscanf(line, "%lx-%lx %7s %*x %*x:%*x %lu", &start, &end, permissions, &inode) == 4)
+		if (sscanf(line, "%lx-%lx %7s %*x %*x:%*x %lu", &start, &end, permissions,
+			   &inode) == 4)
 			continue;
-		if (sscanf(line, "Rss: %lu kB", &value) == 1 && value && inode == 0 && permissions[3] == 'p') {
+		if (sscanf(line, "Rss: %lu kB", &value) == 1 && value && inode == 0 &&
+		    permissions[3] == 'p') {
 			struct iovec range = { (void *)start, end - start };
 
 			if (syscall(SYS_process_madvise, scene->pidfd, &range, 1, MADV_COLD, 0) > 0)
@@ -150,7 +154,8 @@ static uint64_t way_maps(struct scene *scene)
 	while (done < count) {
 		size_t vector = count - done < 1024 ? count - done : 1024;
 		uint64_t bytes = 0;
-		long n = syscall(SYS_process_madvise, scene->pidfd, ranges + done, vector, MADV_COLD, 0);
+		long n = syscall(SYS_process_madvise, scene->pidfd, ranges + done, vector,
+				 MADV_COLD, 0);
 
 		for (; vector && n > 0 && bytes + ranges[done].iov_len <= (uint64_t)n; vector--)
 			bytes += ranges[done++].iov_len, advised++;
@@ -191,12 +196,12 @@ int main(void)
 			advised[way] = ways[way].run(&scene);
 			samples_add(&samples[way], now_usec() - start);
 		}
-	printf("{\"benchmark\":\"pass\",\"mappings\":%d,\"rounds\":%d,\"reader\":\"%s\"", MAPPINGS, ROUNDS,
-	       memhint_reader_name(scene.reader));
+	printf("{\"benchmark\":\"pass\",\"mappings\":%d,\"rounds\":%d,\"reader\":\"%s\"", MAPPINGS,
+	       ROUNDS, memhint_reader_name(scene.reader));
 	for (size_t way = 0; way < WAYS; way++) {
 		medians[way] = samples_quantile(&samples[way], 0.5);
-		printf(",\"%s\":{\"median_usec\":%.1f,\"ranges_advised\":%llu}", ways[way].name, medians[way],
-		       (unsigned long long)advised[way]);
+		printf(",\"%s\":{\"median_usec\":%.1f,\"ranges_advised\":%llu}", ways[way].name,
+		       medians[way], (unsigned long long)advised[way]);
 		samples_free(&samples[way]);
 	}
 	printf(",\"ratio_to_floor\":%.3f,\"times_faster_than_smaps\":%.2f,\"times_faster_than_maps\":%.2f}\n",

@@ -42,7 +42,8 @@ static void *loop(void *unused)
 	while (turns->on) {
 		uint32_t index = turns->count;
 		double start = now_usec();
-		char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				  -1, 0);
 
 		if (page == MAP_FAILED)
 			_exit(3);
@@ -90,7 +91,8 @@ static void hint(struct scene *scene, int advice)
 	struct memhint_result result;
 
 	need(memhint_ranges_new(&ranges) == 0, "ranges");
-	need(memhint_ranges_add(ranges, scene->child.shared->address[0], scene->child.shared->number[0]) == 0,
+	need(memhint_ranges_add(ranges, scene->child.shared->address[0],
+				scene->child.shared->number[0]) == 0,
 	     "range");
 	need(memhint_advise(scene->process, ranges, advice, &options, &result) == 0, "advise");
 	need(result.advised.bytes == scene->child.shared->number[0], "all advised");
@@ -99,9 +101,11 @@ static void hint(struct scene *scene, int advice)
 
 static void bare(struct scene *scene, int advice)
 {
-	struct iovec range = { (void *)scene->child.shared->address[0], scene->child.shared->number[0] };
+	struct iovec range = { (void *)scene->child.shared->address[0],
+			       scene->child.shared->number[0] };
 
-	need(syscall(SYS_process_madvise, memhint_process_pidfd(scene->process), &range, 1, advice, 0) > 0,
+	need(syscall(SYS_process_madvise, memhint_process_pidfd(scene->process), &range, 1, advice,
+		     0) > 0,
 	     "process_madvise");
 }
 
@@ -184,8 +188,8 @@ int main(int argc, char **argv)
 	size_t count = sizeof(ways) / sizeof(ways[0]);
 	struct scene scene;
 
-	turns = mmap(NULL, sizeof(*turns), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1,
-		     0);
+	turns = mmap(NULL, sizeof(*turns), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	need(turns != MAP_FAILED, "memory");
 	swap_begin_bytes(3ull << 30);
 	child_start(&scene.child, NULL, obey);

@@ -38,7 +38,8 @@ int main(int argc, char **argv)
 	need(memhint_process_stat(process, &stat), "stat");
 	need(memhint_map_open(process, &options, &map), "map");
 
-	printf("%d:%" PRIu64 " %s\n", memhint_process_pid(process), memhint_process_id(process), stat.comm);
+	printf("%d:%" PRIu64 " %s\n", memhint_process_pid(process), memhint_process_id(process),
+	       stat.comm);
 	/* A kind is one bit, so that a filter can name several. */
 	for (uint32_t kind = 1; kind & MEMHINT_KIND_ALL; kind <<= 1) {
 		struct sum sum = { 0 };
@@ -53,9 +54,10 @@ int main(int argc, char **argv)
 			sum.resident += vma->resident_bytes;
 			sum.swapped += vma->swapped_bytes;
 		}
-		printf("%-8s %zu mappings, size %" PRIu64 ", resident %" PRIu64 ", swapped %" PRIu64 "\n",
-		       memhint_kind_name((enum memhint_kind)kind), sum.mappings, sum.size, sum.resident,
-		       sum.swapped);
+		printf("%-8s %zu mappings, size %" PRIu64 ", resident %" PRIu64 ", swapped %" PRIu64
+		       "\n",
+		       memhint_kind_name((enum memhint_kind)kind), sum.mappings, sum.size,
+		       sum.resident, sum.swapped);
 	}
 
 	memhint_map_close(map);

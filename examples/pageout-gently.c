@@ -24,7 +24,8 @@ static void cancel(int number)
 static int show_progress(const struct memhint_progress *progress, void *userdata)
 {
 	(void)userdata;
-	fprintf(stderr, "%" PRIu64 " of %" PRIu64 " bytes\n", progress->done_bytes, progress->total_bytes);
+	fprintf(stderr, "%" PRIu64 " of %" PRIu64 " bytes\n", progress->done_bytes,
+		progress->total_bytes);
 	return 0; /* anything else would cancel */
 }
 
@@ -68,7 +69,8 @@ int main(int argc, char **argv)
 
 	options.map = map; /* so that exec and changed mappings are noticed */
 	r = memhint_advise(process, ranges, MADV_PAGEOUT, &options, &result);
-	printf("%s: advised %" PRIu64 ", skipped %" PRIu64 ", failed %" PRIu64 " of %" PRIu64 " bytes\n",
+	printf("%s: advised %" PRIu64 ", skipped %" PRIu64 ", failed %" PRIu64 " of %" PRIu64
+	       " bytes\n",
 	       r == -ECANCELED ? "cancelled" : "done", result.advised.bytes, result.skipped.bytes,
 	       result.failed.bytes, result.requested.bytes);
 	/* What the kernel was told is not what it freed: that has to be measured. */

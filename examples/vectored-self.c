@@ -27,7 +27,8 @@ int main(void)
 	char *table;
 	ssize_t n;
 
-	table = mmap(NULL, BLOCKS * block, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	table = mmap(NULL, BLOCKS * block, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		     0);
 	if (table == MAP_FAILED)
 		err(EXIT_FAILURE, "mmap");
 	memset(table, 1, BLOCKS * block);
@@ -45,7 +46,7 @@ int main(void)
 		given_back += !is_kept;
 		wrong += is_kept != (i % 2 == 1);
 	}
-	printf("advised %zd bytes in %d ranges: %zu blocks given back, %zu kept, %zu of them wrongly\n", n,
-	       RANGES, given_back, kept, wrong);
+	printf("advised %zd bytes in %d ranges: %zu blocks given back, %zu kept, %zu of them wrongly\n",
+	       n, RANGES, given_back, kept, wrong);
 	return wrong ? EXIT_FAILURE : EXIT_SUCCESS;
 }

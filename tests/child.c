@@ -11,9 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-__attribute__((noreturn)) static void child_run(struct child_shared *shared, int commands, int answers,
-						 void (*setup)(struct child_shared *shared),
-						 long (*command)(int what, struct child_shared *shared))
+__attribute__((noreturn)) static void
+child_run(struct child_shared *shared, int commands, int answers,
+	  void (*setup)(struct child_shared *shared),
+	  long (*command)(int what, struct child_shared *shared))
 {
 	int what;
 	long answer = 0;

@@ -11,8 +11,8 @@ struct smaps_vma {
 	uint64_t start;
 	uint64_t end;
 	uint64_t offset;
-	uint32_t flags;			/* enum memhint_vma_flag */
-	uint32_t kind;			/* enum memhint_kind */
+	uint32_t flags; /* enum memhint_vma_flag */
+	uint32_t kind;	/* enum memhint_kind */
 	char name[128];
 };
 

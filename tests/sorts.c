@@ -45,7 +45,8 @@ static void map_many(void)
 static void map_advised(struct child_shared *shared)
 {
 	static const int advices[] = { MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_MERGEABLE,
-				       MADV_DONTDUMP, MADV_DONTFORK, MADV_WIPEONFORK, MADV_RANDOM };
+				       MADV_DONTDUMP, MADV_DONTFORK,   MADV_WIPEONFORK,
+				       MADV_RANDOM };
 	char *memory;
 
 	for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
@@ -75,8 +76,8 @@ static void map_touched(struct child_shared *shared)
 
 	for (size_t i = 0; i < 3; i++) {
 		/* Apart, lest they be merged. */
-		memory[i] = mmap(NULL, 3 * page_bytes(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-				 -1, 0);
+		memory[i] =
+			mmap(NULL, 3 * page_bytes(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		must(memory[i] != MAP_FAILED);
 		memory[i] += page_bytes();
 		must(mprotect(memory[i], page_bytes(), PROT_READ | PROT_WRITE) == 0);
@@ -203,9 +204,11 @@ static void map_userfaultfd(struct child_shared *shared)
 	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) < 0)
 		return;
 	for (size_t i = 0; i < 3; i++) {
-		char *memory = map(PROT_READ | PROT_WRITE,
-				   MAP_ANONYMOUS | (modes[i] == UFFDIO_REGISTER_MODE_MINOR
-							    ? MAP_SHARED : MAP_PRIVATE), -1, 0);
+		char *memory =
+			map(PROT_READ | PROT_WRITE,
+			    MAP_ANONYMOUS | (modes[i] == UFFDIO_REGISTER_MODE_MINOR ? MAP_SHARED
+										    : MAP_PRIVATE),
+			    -1, 0);
 		struct uffdio_register uffd = {
 			.range = { .start = (uintptr_t)memory, .len = page_bytes() },
 			.mode = modes[i],

@@ -7,9 +7,9 @@
 
 /* What of it there is: shared->number[]. */
 enum {
-	NUMBER_SORTS,			/* 1: all done */
+	NUMBER_SORTS, /* 1: all done */
 	NUMBER_DROPPABLE,
-	NUMBER_UFFD,			/* how many modes */
+	NUMBER_UFFD, /* how many modes */
 	NUMBER_HUGETLB,
 	NUMBER_DEVICE,
 };
@@ -22,7 +22,7 @@ enum {
 	ADDRESS_SHARED,
 };
 
-#define SORTS_MANY 2000			/* there are at least twice as many */
+#define SORTS_MANY 2000 /* there are at least twice as many */
 
 /* For child_start(). */
 void setup_sorts(struct child_shared *shared);

@@ -9,8 +9,8 @@
 
 static int tap_count, tap_failed;
 
-__attribute__((format(printf, 4, 5), unused)) static bool tap_ok(bool pass, const char *file, int line,
-								  const char *format, ...)
+__attribute__((format(printf, 4, 5), unused)) static bool tap_ok(bool pass, const char *file,
+								 int line, const char *format, ...)
 {
 	__builtin_va_list list;
 
@@ -30,11 +30,11 @@ __attribute__((format(printf, 4, 5), unused)) static bool tap_ok(bool pass, cons
 #define ok(pass, ...) tap_ok((pass), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Compares two integers and prints both when they differ. */
-#define is(have, want, ...)                                                       \
-	do {                                                                      \
-		long long have_ = (long long)(have), want_ = (long long)(want);   \
-		if (!tap_ok(have_ == want_, __FILE__, __LINE__, __VA_ARGS__))     \
-			printf("# have %lld, want %lld\n", have_, want_);         \
+#define is(have, want, ...)                                                     \
+	do {                                                                    \
+		long long have_ = (long long)(have), want_ = (long long)(want); \
+		if (!tap_ok(have_ == want_, __FILE__, __LINE__, __VA_ARGS__))   \
+			printf("# have %lld, want %lld\n", have_, want_);       \
 	} while (0)
 
 __attribute__((unused)) static void skip_one(const char *name, const char *why)
@@ -49,12 +49,12 @@ __attribute__((noreturn, unused)) static void skip_all(const char *why)
 }
 
 /* A step without which the test makes no sense. */
-#define must(pass)                                                                       \
-	do {                                                                             \
-		if (!(pass)) {                                                           \
-			printf("Bail out! %s:%d: %s\n", __FILE__, __LINE__, #pass);      \
-			exit(1);                                                         \
-		}                                                                        \
+#define must(pass)                                                                  \
+	do {                                                                        \
+		if (!(pass)) {                                                      \
+			printf("Bail out! %s:%d: %s\n", __FILE__, __LINE__, #pass); \
+			exit(1);                                                    \
+		}                                                                   \
 	} while (0)
 
 __attribute__((unused)) static int done_testing(void)

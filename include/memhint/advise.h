@@ -19,14 +19,14 @@ struct memhint_ranges;
 
 /* How a target that runs is kept from stalling. */
 enum memhint_pace {
-	MEMHINT_PACE_AUTO,	/* full speed if it is stopped or frozen, else as BOUND with 2,000 us */
-	MEMHINT_PACE_NONE,	/* full speed */
-	MEMHINT_PACE_BOUND,	/* keep the stall of its mmap calls under pace_usec */
+	MEMHINT_PACE_AUTO,  /* full speed if it is stopped or frozen, else as BOUND with 2,000 us */
+	MEMHINT_PACE_NONE,  /* full speed */
+	MEMHINT_PACE_BOUND, /* keep the stall of its mmap calls under pace_usec */
 };
 
 /** struct memhint_progress - how far a run is. */
 struct memhint_progress {
-	uint64_t done_bytes;		/* advised, skipped or failed so far */
+	uint64_t done_bytes; /* advised, skipped or failed so far */
 	uint64_t total_bytes;
 	uint64_t elapsed_usec;
 };
@@ -35,35 +35,36 @@ struct memhint_progress {
 struct memhint_failure {
 	uint64_t start;
 	uint64_t end;
-	int error;			/* a positive errno */
+	int error; /* a positive errno */
 };
 
-#define MEMHINT_ADVISE_DRY_RUN	(1u << 0)	/* everything but the advice itself */
-#define MEMHINT_ADVISE_MEASURE	(1u << 1)	/* fill in before and after in the result */
+#define MEMHINT_ADVISE_DRY_RUN (1u << 0) /* everything but the advice itself */
+#define MEMHINT_ADVISE_MEASURE (1u << 1) /* fill in before and after in the result */
 
 /** struct memhint_advise_options - how to give it. Zero is the best default. */
 struct memhint_advise_options {
-	size_t size;			/* of this structure */
-	uint32_t flags;			/* MEMHINT_ADVISE_* */
+	size_t size;	/* of this structure */
+	uint32_t flags; /* MEMHINT_ADVISE_* */
 	enum memhint_pace pace;
-	uint64_t pace_usec;		/* for MEMHINT_PACE_BOUND */
-	uint64_t max_bytes;		/* advise no more than this; 0: no limit */
-	uint64_t bytes_per_second;	/* on average over the run; 0: no limit */
-	const volatile int *cancel;	/* set to non-zero by a signal handler or thread to stop; or NULL */
+	uint64_t pace_usec;	   /* for MEMHINT_PACE_BOUND */
+	uint64_t max_bytes;	   /* advise no more than this; 0: no limit */
+	uint64_t bytes_per_second; /* on average over the run; 0: no limit */
+	const volatile int
+		*cancel; /* set to non-zero by a signal handler or thread to stop; or NULL */
 	/* Called between system calls, at most about 20 times a second; non-zero cancels. Or NULL. */
 	int (*progress)(const struct memhint_progress *progress, void *userdata);
 	/* Called for every range that failed. Or NULL. */
 	void (*failure)(const struct memhint_failure *failure, void *userdata);
 	void *userdata;
-	const struct memhint_map *map;	/* the snapshot that the ranges came from: with it exec and
+	const struct memhint_map *map; /* the snapshot that the ranges came from: with it exec and
 					 * changed mappings are noticed; or NULL */
 };
 
 /** struct memhint_usage - how much of the ranges is where. Bytes. */
 struct memhint_usage {
-	uint64_t rss_bytes;		/* resident */
-	uint64_t swap_bytes;		/* swap entries */
-	uint64_t huge_bytes;		/* part of rss_bytes in transparent huge pages */
+	uint64_t rss_bytes;  /* resident */
+	uint64_t swap_bytes; /* swap entries */
+	uint64_t huge_bytes; /* part of rss_bytes in transparent huge pages */
 };
 
 /**
@@ -74,21 +75,21 @@ struct memhint_usage {
  * before and after, measured on just these ranges, say what was achieved.
  */
 struct memhint_result {
-	struct memhint_amount requested;	/* matched the filter */
+	struct memhint_amount requested; /* matched the filter */
 	struct memhint_amount advised;
-	struct memhint_amount skipped;		/* the sum of skipped_by */
+	struct memhint_amount skipped; /* the sum of skipped_by */
 	struct memhint_amount failed;
 	struct memhint_amount skipped_by[MEMHINT_SKIP_COUNT];
-	struct memhint_failure first_failure;	/* error 0: none */
-	bool measured;				/* before and after hold numbers */
+	struct memhint_failure first_failure; /* error 0: none */
+	bool measured;			      /* before and after hold numbers */
 	struct memhint_usage before;
 	struct memhint_usage after;
-	uint64_t syscalls;			/* advice calls */
+	uint64_t syscalls; /* advice calls */
 	uint64_t elapsed_usec;
 	uint64_t longest_call_usec;
-	uint64_t retries;			/* after EAGAIN, EINTR and the like */
-	bool map_changed;			/* seen to change while the run lasted */
-	bool exec_seen;				/* the target replaced its address space */
+	uint64_t retries; /* after EAGAIN, EINTR and the like */
+	bool map_changed; /* seen to change while the run lasted */
+	bool exec_seen;	  /* the target replaced its address space */
 };
 
 /**

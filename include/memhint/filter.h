@@ -16,22 +16,22 @@ struct memhint_ranges;
 
 /* Why something that was asked for was not advised. */
 enum memhint_skip {
-	MEMHINT_SKIP_LOCKED,		/* mlock(2): the kernel refuses */
-	MEMHINT_SKIP_HUGETLB,		/* the kernel refuses */
-	MEMHINT_SKIP_PFNMAP,		/* no pages behind it: the kernel refuses */
-	MEMHINT_SKIP_IO,		/* device memory: the kernel refuses */
-	MEMHINT_SKIP_DROPPABLE,		/* would lose its content */
-	MEMHINT_SKIP_SPECIAL,		/* vdso, vvar, vsyscall */
-	MEMHINT_SKIP_NO_ACCESS,		/* PROT_NONE */
-	MEMHINT_SKIP_EMPTY,		/* nothing there for this advice */
-	MEMHINT_SKIP_SWAPPED,		/* PAGEOUT: out already */
-	MEMHINT_SKIP_RESIDENT,		/* WILLNEED: there already */
-	MEMHINT_SKIP_HUGE,		/* COLLAPSE: a huge page already */
-	MEMHINT_SKIP_UNALIGNED,		/* COLLAPSE: the part outside whole huge pages */
-	MEMHINT_SKIP_BUDGET,		/* max_bytes was reached */
-	MEMHINT_SKIP_CANCELLED,		/* the caller cancelled */
-	MEMHINT_SKIP_DRY_RUN,		/* would have been advised */
-	MEMHINT_SKIP_STOPPED,		/* the run ended early: the target is gone, or no permission */
+	MEMHINT_SKIP_LOCKED,	/* mlock(2): the kernel refuses */
+	MEMHINT_SKIP_HUGETLB,	/* the kernel refuses */
+	MEMHINT_SKIP_PFNMAP,	/* no pages behind it: the kernel refuses */
+	MEMHINT_SKIP_IO,	/* device memory: the kernel refuses */
+	MEMHINT_SKIP_DROPPABLE, /* would lose its content */
+	MEMHINT_SKIP_SPECIAL,	/* vdso, vvar, vsyscall */
+	MEMHINT_SKIP_NO_ACCESS, /* PROT_NONE */
+	MEMHINT_SKIP_EMPTY,	/* nothing there for this advice */
+	MEMHINT_SKIP_SWAPPED,	/* PAGEOUT: out already */
+	MEMHINT_SKIP_RESIDENT,	/* WILLNEED: there already */
+	MEMHINT_SKIP_HUGE,	/* COLLAPSE: a huge page already */
+	MEMHINT_SKIP_UNALIGNED, /* COLLAPSE: the part outside whole huge pages */
+	MEMHINT_SKIP_BUDGET,	/* max_bytes was reached */
+	MEMHINT_SKIP_CANCELLED, /* the caller cancelled */
+	MEMHINT_SKIP_DRY_RUN,	/* would have been advised */
+	MEMHINT_SKIP_STOPPED,	/* the run ended early: the target is gone, or no permission */
 	MEMHINT_SKIP_COUNT
 };
 
@@ -44,19 +44,21 @@ struct memhint_amount {
 /** memhint_skip_name() - "locked", "no_access", ... : the key in JSON. Since: 0.1. */
 const char *memhint_skip_name(enum memhint_skip reason);
 
-#define MEMHINT_FILTER_EXACT	(1u << 0)	/* look at every page, also where that costs more than it saves */
-#define MEMHINT_FILTER_UNPACED	(1u << 1)	/* no gaps between the pieces of a page scan */
+/* Look at every page, also where that costs more than it saves. */
+#define MEMHINT_FILTER_EXACT (1u << 0)
+/* No gaps between the pieces of a page scan. */
+#define MEMHINT_FILTER_UNPACED (1u << 1)
 
 /** struct memhint_filter - what to select. Zero selects all private anonymous memory. */
 struct memhint_filter {
-	size_t size;			/* of this structure */
-	uint32_t kinds;			/* enum memhint_kind; 0: MEMHINT_KIND_PRIVATE */
-	uint32_t flags;			/* MEMHINT_FILTER_* */
-	const char *mapping;		/* fnmatch(3) pattern on the name or its last part, or NULL; the
+	size_t size;	     /* of this structure */
+	uint32_t kinds;	     /* enum memhint_kind; 0: MEMHINT_KIND_PRIVATE */
+	uint32_t flags;	     /* MEMHINT_FILTER_* */
+	const char *mapping; /* fnmatch(3) pattern on the name or its last part, or NULL; the
 					 * map needs names */
-	uint64_t start;			/* only what lies in [start, end); both 0: everything */
+	uint64_t start;	     /* only what lies in [start, end); both 0: everything */
 	uint64_t end;
-	uint64_t min_bytes;		/* only mappings of at least this size */
+	uint64_t min_bytes; /* only mappings of at least this size */
 };
 
 /**
@@ -78,7 +80,8 @@ struct memhint_filter {
  * Return: 0 (also when nothing was selected) or a negative errno. Since: 0.1.
  */
 int memhint_select(struct memhint_process *process, const struct memhint_map *map,
-		   const struct memhint_filter *filter, int advice, struct memhint_ranges **ret_ranges);
+		   const struct memhint_filter *filter, int advice,
+		   struct memhint_ranges **ret_ranges);
 
 /**
  * memhint_ranges_new() - an empty list, to be filled by hand
@@ -100,7 +103,8 @@ void memhint_ranges_free(struct memhint_ranges *ranges);
 struct memhint_amount memhint_ranges_total(const struct memhint_ranges *ranges);
 
 /** memhint_ranges_skipped() - what the selection dropped for @reason. Since: 0.1. */
-struct memhint_amount memhint_ranges_skipped(const struct memhint_ranges *ranges, enum memhint_skip reason);
+struct memhint_amount memhint_ranges_skipped(const struct memhint_ranges *ranges,
+					     enum memhint_skip reason);
 
 /** memhint_ranges_get() - range number @index: 0, or -ENOENT past the end. Since: 0.1. */
 int memhint_ranges_get(const struct memhint_ranges *ranges, size_t index, uint64_t *ret_start,

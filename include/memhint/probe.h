@@ -8,21 +8,21 @@ extern "C" {
 #endif
 
 enum memhint_feature {
-	MEMHINT_FEATURE_PIDFD,			/* pidfd_open(2) */
-	MEMHINT_FEATURE_PIDFS,			/* unique ids of processes */
-	MEMHINT_FEATURE_PROCESS_MADVISE,	/* the system call */
-	MEMHINT_FEATURE_REMOTE_COLD,		/* advice for another process, with the caller's rights */
+	MEMHINT_FEATURE_PIDFD,		 /* pidfd_open(2) */
+	MEMHINT_FEATURE_PIDFS,		 /* unique ids of processes */
+	MEMHINT_FEATURE_PROCESS_MADVISE, /* the system call */
+	MEMHINT_FEATURE_REMOTE_COLD,	 /* advice for another process, with the caller's rights */
 	MEMHINT_FEATURE_REMOTE_PAGEOUT,
 	MEMHINT_FEATURE_REMOTE_WILLNEED,
 	MEMHINT_FEATURE_REMOTE_COLLAPSE,
-	MEMHINT_FEATURE_SELF_ANY,		/* any advice on oneself by process_madvise(2) */
+	MEMHINT_FEATURE_SELF_ANY, /* any advice on oneself by process_madvise(2) */
 	MEMHINT_FEATURE_PAGEMAP_SCAN,
 	MEMHINT_FEATURE_PAGEMAP,
 	MEMHINT_FEATURE_PROCMAP_QUERY,
 	MEMHINT_FEATURE_SMAPS,
-	MEMHINT_FEATURE_BPF_VMA,		/* the mappings by a BPF program run */
-	MEMHINT_FEATURE_BPF_VMA_SEQ,		/* the mappings by the BPF task_vma iterator */
-	MEMHINT_FEATURE_DROPPABLE,		/* MAP_DROPPABLE exists */
+	MEMHINT_FEATURE_BPF_VMA,     /* the mappings by a BPF program run */
+	MEMHINT_FEATURE_BPF_VMA_SEQ, /* the mappings by the BPF task_vma iterator */
+	MEMHINT_FEATURE_DROPPABLE,   /* MAP_DROPPABLE exists */
 	MEMHINT_FEATURE_COUNT
 };
 

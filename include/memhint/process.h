@@ -44,7 +44,8 @@ int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_p
  * Errors: as memhint_process_open(), and -ESTALE the PID now names another process.
  * Return: 0 or a negative errno. Since: 0.1.
  */
-int memhint_process_open_unique(pid_t pid, uint64_t unique_id, struct memhint_process **ret_process);
+int memhint_process_open_unique(pid_t pid, uint64_t unique_id,
+				struct memhint_process **ret_process);
 
 /** memhint_process_close() - let go of a process; NULL is accepted. Since: 0.1. */
 void memhint_process_close(struct memhint_process *process);
@@ -86,21 +87,21 @@ bool memhint_process_is_stopped(const struct memhint_process *process);
 
 /** struct memhint_process_stat - what /proc says of a process at one moment. Sizes in bytes. */
 struct memhint_process_stat {
-	char comm[64];			/* as the kernel gives it, not escaped */
-	char state;			/* R S D T t Z X I as in proc_pid_stat(5) */
-	bool is_kernel_thread;		/* has no memory of its own */
+	char comm[64];	       /* as the kernel gives it, not escaped */
+	char state;	       /* R S D T t Z X I as in proc_pid_stat(5) */
+	bool is_kernel_thread; /* has no memory of its own */
 	pid_t parent_pid;
-	uid_t uid;			/* effective */
+	uid_t uid; /* effective */
 	uint32_t threads;
-	uint64_t start_ticks;		/* since boot, in clock ticks */
-	uint64_t cpu_usec;		/* user and system time used so far */
-	uint64_t size_bytes;		/* address space */
-	uint64_t rss_bytes;		/* resident: anon + file + shmem */
+	uint64_t start_ticks; /* since boot, in clock ticks */
+	uint64_t cpu_usec;    /* user and system time used so far */
+	uint64_t size_bytes;  /* address space */
+	uint64_t rss_bytes;   /* resident: anon + file + shmem */
 	uint64_t anon_bytes;
 	uint64_t file_bytes;
 	uint64_t shmem_bytes;
-	uint64_t swap_bytes;		/* anonymous memory in swap */
-	uint64_t locked_bytes;		/* mlock(2) */
+	uint64_t swap_bytes;   /* anonymous memory in swap */
+	uint64_t locked_bytes; /* mlock(2) */
 };
 
 /**
@@ -109,7 +110,8 @@ struct memhint_process_stat {
  * Errors: -ESRCH it has ended; -EACCES hidden by hidepid; -EIO text that is not understood.
  * Return: 0 or a negative errno. Since: 0.1. Source: proc_pid_stat(5), proc_pid_status(5).
  */
-int memhint_process_stat(const struct memhint_process *process, struct memhint_process_stat *ret_stat);
+int memhint_process_stat(const struct memhint_process *process,
+			 struct memhint_process_stat *ret_stat);
 
 #ifdef __cplusplus
 }

@@ -45,8 +45,8 @@ struct outcome {
 	bool is_made;
 	bool is_recorded;
 	bool is_told;
-	struct vma_record record;	/* by the program */
-	uint32_t flags;			/* by smaps */
+	struct vma_record record; /* by the program */
+	uint32_t flags;		  /* by smaps */
 };
 
 struct calibration {
@@ -58,8 +58,8 @@ struct calibration {
 
 static bool trial_make(const struct trial *trial, void *address, size_t bytes)
 {
-	if (mmap(address, bytes, trial->protection,
-		 trial->map_flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (mmap(address, bytes, trial->protection, trial->map_flags | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0) == MAP_FAILED)
 		return false;
 	switch (trial->step) {
 	case STEP_ADVISE:
@@ -195,8 +195,8 @@ static int judge(const struct calibration *calibration, const struct vma_head *h
 		vma_convert(&convert, head, &outcome->record, &vma);
 		if (vma.flags != outcome->flags)
 			return -EOPNOTSUPP;
-		if (vma.kind != (trials[i].map_flags & MAP_SHARED ? MEMHINT_KIND_SHMEM
-								  : MEMHINT_KIND_ANON))
+		if (vma.kind !=
+		    (trials[i].map_flags & MAP_SHARED ? MEMHINT_KIND_SHMEM : MEMHINT_KIND_ANON))
 			return -EOPNOTSUPP;
 	}
 	*ret_convert = convert;

@@ -16,7 +16,7 @@
 static const struct {
 	uint64_t bit;
 	uint32_t flag;
-	char letters[3];		/* in smaps: proc_pid_smaps(5) */
+	char letters[3]; /* in smaps: proc_pid_smaps(5) */
 } rows[] = {
 	{ 0x00000001, MEMHINT_VMA_READ, "rd" },
 	{ 0x00000002, MEMHINT_VMA_WRITE, "wr" },

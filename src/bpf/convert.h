@@ -11,7 +11,7 @@
 
 struct vma_convert {
 	uint64_t page_bytes;
-	uint64_t droppable_bit;		/* of vm_flags; 0: this kernel has no droppable memory */
+	uint64_t droppable_bit; /* of vm_flags; 0: this kernel has no droppable memory */
 };
 
 /* @head as it was after @record's batch. */

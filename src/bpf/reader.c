@@ -18,7 +18,6 @@
 #define BUSY_TRIES 100
 #define BUSY_PAUSE_NSEC 100000
 
-
 /* The shortest batch that is tried when others are disturbed; a power of two, as VMA_BATCH is. */
 #define LIMIT_MIN 32
 
@@ -85,8 +84,8 @@ int vma_reader_open(struct vma_reader *reader, enum bpf_room_way way)
 	r = way == BPF_ROOM_RUN ? load_run(reader) : load_seq(reader);
 	if (r < 0)
 		return r;
-	memory = mmap(NULL, reader->head_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      reader->map_fd, 0);
+	memory = mmap(NULL, reader->head_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, reader->map_fd,
+		      0);
 	if (memory == MAP_FAILED) {
 		r = -errno;
 		vma_reader_close(reader);

@@ -13,20 +13,20 @@
 
 struct vma_reader {
 	enum bpf_room_way way;
-	int program_fd;			/* lists the mappings */
-	int head_program_fd;		/* fills in just the head */
+	int program_fd;	     /* lists the mappings */
+	int head_program_fd; /* fills in just the head */
 	int map_fd;
-	struct vma_head *head;		/* memory of the map, shared with the programs */
+	struct vma_head *head; /* memory of the map, shared with the programs */
 	size_t head_bytes;
 	/* While a process is being read: */
-	int link_fd;			/* -1: nothing is */
+	int link_fd; /* -1: nothing is */
 	int iter_fd;
 	uint64_t start;			/* what ends at or below it has been read */
 	uint32_t limit;			/* records in the next batch */
 	bool is_first;			/* no batch came yet */
 	bool is_last;			/* nothing will come after this batch */
 	unsigned int stuck;		/* batches on end that brought nothing new */
-	struct vma_record buffer[1024];	/* the way SEQ: more than the kernel gives at a time */
+	struct vma_record buffer[1024]; /* the way SEQ: more than the kernel gives at a time */
 };
 
 /* Loads the programs. 0 or a negative errno. */

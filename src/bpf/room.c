@@ -21,7 +21,7 @@
 
 /* The one page of a 64-bit process that is in its maps but is no mapping. */
 struct vsyscall {
-	uint64_t start;			/* 0: this kernel shows none */
+	uint64_t start; /* 0: this kernel shows none */
 	uint64_t end;
 	uint32_t flags;
 };
@@ -31,7 +31,7 @@ static struct room {
 	bool knows_fork;
 	struct {
 		bool is_loaded;
-		int error;		/* why it will never load; 0: it may */
+		int error; /* why it will never load; 0: it may */
 		struct vma_reader reader;
 		struct vma_convert convert;
 	} ways[BPF_ROOM_WAYS];

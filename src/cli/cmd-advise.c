@@ -218,8 +218,8 @@ static int read_options(struct hint *hint, const struct verb *verb, int argc, ch
 	}
 	/* Who names the memory means it, of whatever kind it is. */
 	if (!hint->filter.kinds)
-		hint->filter.kinds = hint->has_range || hint->filter.mapping ? MEMHINT_KIND_ALL :
-									       MEMHINT_KIND_PRIVATE;
+		hint->filter.kinds = hint->has_range || hint->filter.mapping ? MEMHINT_KIND_ALL
+									     : MEMHINT_KIND_PRIVATE;
 	return r;
 }
 

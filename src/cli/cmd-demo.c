@@ -21,7 +21,7 @@
 #define DEFAULT_MEGABYTES 300
 #define KEYS_MIN 1000
 #define KEYS_MAX 99999999
-#define MEGABYTES_MIN 50		/* an interpreter alone has most of that */
+#define MEGABYTES_MIN 50 /* an interpreter alone has most of that */
 #define MEGABYTES_MAX (1 << 20)
 
 enum {
@@ -48,8 +48,10 @@ static uint64_t expected_bytes(const struct demo *demo)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < demo->count; i++)
-		sum += demo->members[i].kind == PROGRAM_REDIS ? demo->keys * 260 + (20 << 20) :
-								((demo->megabytes * 3 / 2) << 20) + (64 << 20);
+		if (demo->members[i].kind == PROGRAM_REDIS)
+			sum += demo->keys * 260 + (20 << 20);
+		else
+			sum += ((demo->megabytes * 3 / 2) << 20) + (64 << 20);
 	return sum;
 }
 
@@ -77,12 +79,14 @@ static int find_programs(struct demo *demo)
 	}
 	if (demo->count == 0) {
 		log_error("none of %s is in PATH, and the demo needs at least one; install them: "
-			  "apt install%s", missing, packages);
+			  "apt install%s",
+			  missing, packages);
 		return EXIT_FAILURE;
 	}
 	if (*missing)
-		log_warning("not in PATH, so the demo goes on without: %s; to have all: apt install%s",
-			    missing, packages);
+		log_warning(
+			"not in PATH, so the demo goes on without: %s; to have all: apt install%s",
+			missing, packages);
 	return 0;
 }
 
@@ -93,17 +97,21 @@ static int check(struct demo *demo)
 	int r = memhint_probe(MEMHINT_FEATURE_REMOTE_PAGEOUT);
 
 	if (r == -EPERM || r == -EACCES) {
-		log_error("paging out other processes needs the capability CAP_SYS_NICE; run this as root");
+		log_error(
+			"paging out other processes needs the capability CAP_SYS_NICE; run this as root");
 		return EXIT_PERMISSION;
 	}
 	if (r < 0) {
-		log_error("this kernel does not page out other processes (%s); Linux 5.10 or newer does",
-			  memhint_error_name(r));
+		log_error(
+			"this kernel does not page out other processes (%s); Linux 5.10 or newer does",
+			memhint_error_name(r));
 		return EXIT_UNSUPPORTED;
 	}
 	if (!demo_has_enough_swap(demo, needed) && swap_permission() < 0) {
-		log_error("making swap for the demo needs the capability CAP_SYS_ADMIN; run this as root, "
-			  "or have %s of swap free", unit_bytes(needed).text);
+		log_error(
+			"making swap for the demo needs the capability CAP_SYS_ADMIN; run this as root, "
+			"or have %s of swap free",
+			unit_bytes(needed).text);
 		return EXIT_PERMISSION;
 	}
 	return 0;
@@ -122,13 +130,15 @@ static int fit_memory(struct demo *demo)
 		demo->megabytes /= 2;
 	}
 	if (memory_bytes(demo) > available) {
-		log_error("the programs and their swap may take %s of memory, and %s is available%s",
-			  unit_bytes(memory_bytes(demo)).text, unit_bytes(available).text,
-			  demo->size_given ? "; make them smaller by --keys and --megabytes" : "");
+		log_error(
+			"the programs and their swap may take %s of memory, and %s is available%s",
+			unit_bytes(memory_bytes(demo)).text, unit_bytes(available).text,
+			demo->size_given ? "; make them smaller by --keys and --megabytes" : "");
 		return EXIT_FAILURE;
 	}
-	log_warning("%s of memory is available, and %s may be needed: the programs are made smaller",
-		    unit_bytes(available).text, unit_bytes(needed).text);
+	log_warning(
+		"%s of memory is available, and %s may be needed: the programs are made smaller",
+		unit_bytes(available).text, unit_bytes(needed).text);
 	return 0;
 }
 
@@ -169,8 +179,8 @@ static int run_demo(struct demo *demo)
 					(end.tv_nsec - start.tv_nsec) / 1000);
 	progress_clear();
 	if (interrupt_signal()) {
-		log_error("interrupted; %s", cleaned < 0 ? "not everything could be removed" :
-							   "everything was removed");
+		log_error("interrupted; %s", cleaned < 0 ? "not everything could be removed"
+							 : "everything was removed");
 		return 128 + interrupt_signal();
 	}
 	if (r < 0)
@@ -191,7 +201,8 @@ static int option_number(const struct options *options, uint64_t min, uint64_t m
 		*ret = number;
 		return 0;
 	}
-	snprintf(reason, sizeof(reason), "is not a whole number from %" PRIu64 " to %" PRIu64, min, max);
+	snprintf(reason, sizeof(reason), "is not a whole number from %" PRIu64 " to %" PRIu64, min,
+		 max);
 	return options_bad(options, reason);
 }
 
@@ -225,7 +236,8 @@ static int run(const struct verb *verb, int argc, char **argv)
 			break;
 		case OPTION_MEGABYTES:
 			demo.size_given = true;
-			exit_status = option_number(&options, MEGABYTES_MIN, MEGABYTES_MAX, &demo.megabytes);
+			exit_status = option_number(&options, MEGABYTES_MIN, MEGABYTES_MAX,
+						    &demo.megabytes);
 			break;
 		case OPTION_SWAP:
 			exit_status = option_swap(&options, &demo.swap_choice);
@@ -248,28 +260,30 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 static const struct option_group demo_options = {
 	.title = "Size and swap",
-	.options = (const struct option_text[]) {
-		{ "keys", 0, OPTION_KEYS, "N", "keys of 100 bytes that Redis holds (default 1000000)" },
-		{ "megabytes", 0, OPTION_MEGABYTES, "N",
-		  "size of the data of Python and of Node.js, each (default 300)" },
-		{ "swap", 0, OPTION_SWAP, "WHICH",
-		  "auto: the swap there is, if enough is free; else a zram device\n"
-		  "of the demo's own; else a swap file (default)\n"
-		  "zram, file: one of the demo's own, used before any other" },
-		{}
-	},
+	.options =
+		(const struct option_text[]){
+			{ "keys", 0, OPTION_KEYS, "N",
+			  "keys of 100 bytes that Redis holds (default 1000000)" },
+			{ "megabytes", 0, OPTION_MEGABYTES, "N",
+			  "size of the data of Python and of Node.js, each (default 300)" },
+			{ "swap", 0, OPTION_SWAP, "WHICH",
+			  "auto: the swap there is, if enough is free; else a zram device\n"
+			  "of the demo's own; else a swap file (default)\n"
+			  "zram, file: one of the demo's own, used before any other" },
+			{} },
 };
 
 const struct verb verb_demo = {
 	.name = "demo",
 	.summary = "see real programs shrink, lose nothing, and answer again",
 	.description =
-		"Starts a Redis server, a Python and a Node.js program, each with a few hundred megabytes of\n"
-		"data, waits until they are idle, pages them out, asks each a question, and compares their\n"
-		"data with what it was. Swap is made for the occasion if there is too little. Whatever was\n"
-		"started or made is removed in the end, also after Ctrl-C and when memhint itself is killed.",
+		"Starts a Redis server, a Python and a Node.js program, each with a few hundred\n"
+		"megabytes of data, waits until they are idle, pages them out, asks each a question, and\n"
+		"compares their data with what it was. Swap is made for the occasion if there is too\n"
+		"little. Whatever was started or made is removed in the end, also after Ctrl-C and when\n"
+		"memhint itself is killed.",
 	.groups = (const struct option_group *const[]) { &demo_options, &common_options, NULL },
-	.examples = "  # all of it, in about half a minute\n"
+	.examples = "  # all of it, in about a quarter of a minute\n"
 		    "  memhint demo\n"
 		    "  # smaller, and for a program to read\n"
 		    "  memhint demo --keys 100000 --megabytes 100 --json\n",

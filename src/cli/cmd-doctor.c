@@ -23,8 +23,8 @@
 
 enum check_state {
 	CHECK_OK,
-	CHECK_LIMITED,			/* works, but not as well */
-	CHECK_MISSING,			/* something cannot be done */
+	CHECK_LIMITED, /* works, but not as well */
+	CHECK_MISSING, /* something cannot be done */
 };
 
 static const char *const state_names[] = { "ok", "limited", "missing" };
@@ -33,7 +33,7 @@ struct check {
 	char name[32];
 	enum check_state state;
 	char detail[256];
-	const char *help;		/* the sentence that mends it; NULL if nothing needs it */
+	const char *help; /* the sentence that mends it; NULL if nothing needs it */
 };
 
 #define CHECKS_MAX 64
@@ -382,7 +382,7 @@ static int run_doctor(const struct verb *verb, int argc, char **argv)
 	if (!options_no_rest(&options))
 		return EXIT_USAGE;
 	procfd = doctor.procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	sysfd = doctor.sysfd = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	doctor.sysfd = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (procfd < 0 || access("/proc/self/stat", R_OK) < 0) {
 		log_error(
 			"/proc is not mounted; nothing works without it: mount -t proc proc /proc");

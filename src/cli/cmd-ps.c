@@ -55,46 +55,40 @@ enum {
 };
 
 static const struct column all_columns[] = {
-	[COLUMN_PID] = { "pid", "PID", .right = true, .by_default = true,
-		.help = "process id" },
+	[COLUMN_PID] = { "pid", "PID", .right = true, .by_default = true, .help = "process id" },
 	[COLUMN_ID] = { "id", "ID", .by_default = false,
-		.help = "PID:INODE, which no later process can get; costs two system calls each" },
-	[COLUMN_PPID] = { "ppid", "PPID", .right = true,
-		.help = "process id of the parent" },
-	[COLUMN_USER] = { "user", "USER", .by_default = true,
-		.help = "effective user" },
+			.help = "PID:INODE, which no later process can get; costs two system calls each" },
+	[COLUMN_PPID] = { "ppid", "PPID", .right = true, .help = "process id of the parent" },
+	[COLUMN_USER] = { "user", "USER", .by_default = true, .help = "effective user" },
 	[COLUMN_STATE] = { "state", "S", .by_default = true,
-		.help = "R running, S or D waiting, T stopped, Z zombie, I idle" },
-	[COLUMN_THREADS] = { "threads", "THREADS", .right = true,
-		.help = "number of threads" },
-	[COLUMN_SIZE] = { "size", "SIZE", .right = true,
-		.help = "address space" },
+			   .help = "R running, S or D waiting, T stopped, Z zombie, I idle" },
+	[COLUMN_THREADS] = { "threads", "THREADS", .right = true, .help = "number of threads" },
+	[COLUMN_SIZE] = { "size", "SIZE", .right = true, .help = "address space" },
 	[COLUMN_RSS] = { "rss", "RSS", .right = true, .by_default = true,
-		.help = "resident memory: anon, file and shmem together" },
+			 .help = "resident memory: anon, file and shmem together" },
 	[COLUMN_ANON] = { "anon", "ANON", .right = true, .by_default = true,
-		.help = "resident anonymous memory" },
+			  .help = "resident anonymous memory" },
 	[COLUMN_FILE] = { "file", "FILE", .right = true, .by_default = true,
-		.help = "resident pages of files, shared with others perhaps" },
+			  .help = "resident pages of files, shared with others perhaps" },
 	[COLUMN_SHMEM] = { "shmem", "SHMEM", .right = true, .by_default = true,
-		.help = "resident shared memory" },
+			   .help = "resident shared memory" },
 	[COLUMN_SWAP] = { "swap", "SWAP", .right = true, .by_default = true,
-		.help = "anonymous memory that is swapped out" },
+			  .help = "anonymous memory that is swapped out" },
 	[COLUMN_LOCKED] = { "locked", "LOCKED", .right = true,
-		.help = "memory locked by mlock(2), which stays" },
+			    .help = "memory locked by mlock(2), which stays" },
 	[COLUMN_BAR] = { "bar", "ANON+SWAP", .by_default = true,
-		.help = "anonymous memory as a bar: resident, then swapped out" },
+			 .help = "anonymous memory as a bar: resident, then swapped out" },
 	[COLUMN_CPU] = { "cpu", "CPU", .right = true, .by_default = true,
-		.help = "CPU time used so far" },
+			 .help = "CPU time used so far" },
 	[COLUMN_IDLE] = { "idle", "IDLE", .right = true, .by_default = true,
-		.help = "time since any of its threads last ran" },
-	[COLUMN_AGE] = { "age", "AGE", .right = true,
-		.help = "time since it was started" },
+			  .help = "time since any of its threads last ran" },
+	[COLUMN_AGE] = { "age", "AGE", .right = true, .help = "time since it was started" },
 	[COLUMN_CGROUP] = { "cgroup", "CGROUP", .may_cut = true,
-		.help = "control group; reads one more file each" },
+			    .help = "control group; reads one more file each" },
 	[COLUMN_EXE] = { "exe", "EXE", .may_cut = true,
-		.help = "path of the program; reads one more link each" },
+			 .help = "path of the program; reads one more link each" },
 	[COLUMN_COMMAND] = { "command", "COMMAND", .may_cut = true, .by_default = true,
-		.help = "name" },
+			     .help = "name" },
 	{}
 };
 
@@ -104,7 +98,7 @@ struct process_row {
 	const char *user;
 	char *cgroup;
 	char *exe;
-	uint64_t id;			/* 0: not known */
+	uint64_t id; /* 0: not known */
 	uint64_t rss_bytes;
 	uint64_t cpu_usec;
 	uint64_t age_usec;
@@ -118,17 +112,17 @@ struct ps {
 	bool json;
 	bool all;
 	bool bytes;
-	uint64_t limit;			/* 0: none */
-	uint64_t clock_usec;		/* now, as proc_last_run_usec() counts; 0: not needed */
+	uint64_t limit;	     /* 0: none */
+	uint64_t clock_usec; /* now, as proc_last_run_usec() counts; 0: not needed */
 	int procfd;
 	struct proclist list;
 	struct process_row *rows;
 	size_t count;
-	size_t missing;			/* named processes that are not there */
+	size_t missing; /* named processes that are not there */
 	struct user_name {
 		uid_t uid;
 		char name[33];
-	} *users;
+	} * users;
 	size_t user_count;
 };
 
@@ -618,18 +612,18 @@ static int run_ps(const struct verb *verb, int argc, char **argv)
 
 static const struct option_group ps_options = {
 	.title = "What to show",
-	.options = (const struct option_text[]) {
-		{ "all", 'a', OPTION_ALL, NULL, "kernel threads and zombies too" },
-		{ "sort", 's', OPTION_SORT, "COLUMN",
-		  "by this column: sizes and times from the largest down, names from A\n"
-		  "to Z; with a minus before it the other way round (default: rss)" },
-		{ "columns", 'o', OPTION_COLUMNS, "LIST",
-		  "these columns, separated by commas; with a plus before the list, these\n"
-		  "beside those that are shown anyway" },
-		{ "limit", 'n', OPTION_LIMIT, "NUMBER", "no more than the first so many" },
-		{ "bytes", 'b', OPTION_BYTES, NULL, "exact sizes" },
-		{}
-	},
+	.options =
+		(const struct option_text[]){
+			{ "all", 'a', OPTION_ALL, NULL, "kernel threads and zombies too" },
+			{ "sort", 's', OPTION_SORT, "COLUMN",
+			  "by this column: sizes and times from the largest down, names from A\n"
+			  "to Z; with a minus before it the other way round (default: rss)" },
+			{ "columns", 'o', OPTION_COLUMNS, "LIST",
+			  "these columns, separated by commas; with a plus before the list, these\n"
+			  "beside those that are shown anyway" },
+			{ "limit", 'n', OPTION_LIMIT, "NUMBER", "no more than the first so many" },
+			{ "bytes", 'b', OPTION_BYTES, NULL, "exact sizes" },
+			{} },
 };
 
 const struct verb verb_ps = {

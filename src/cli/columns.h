@@ -13,7 +13,7 @@
 
 /* One that there is. A list of them ends with an entry without a name; indexes into it are ids. */
 struct column {
-	const char *name;		/* for --columns and --sort */
+	const char *name; /* for --columns and --sort */
 	const char *title;
 	const char *help;
 	bool right; /* a number: aligned to the right, sorted from the largest down */
@@ -26,7 +26,7 @@ struct columns {
 	size_t count;
 	unsigned ids[COLUMNS_MAX];
 	unsigned sort;
-	bool reverse;			/* the other way round than is natural for the column */
+	bool reverse; /* the other way round than is natural for the column */
 };
 
 void columns_init(struct columns *columns, const struct column *all, unsigned sort);

@@ -9,7 +9,7 @@
 
 static struct interrupt {
 	volatile int signal;
-	int pipe[2];			/* readable from the first signal on */
+	int pipe[2]; /* readable from the first signal on */
 } interrupt = { .pipe = { -1, -1 } };
 
 static void on_signal(int signal)

@@ -44,7 +44,7 @@ struct janitor {
 enum request_kind {
 	REQUEST_FOLDER,
 	REQUEST_SWAP,
-	REQUEST_ADOPT,			/* with a pidfd beside it */
+	REQUEST_ADOPT, /* with a pidfd beside it */
 };
 
 struct request {

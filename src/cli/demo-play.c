@@ -89,7 +89,8 @@ static int start_programs(struct demo *demo)
 
 		if (r < 0)
 			return fail(demo, member, "could not be started", r);
-		r = memhint_process_open(P_PIDFD, (id_t)program_pidfd(member->program), &member->process);
+		r = memhint_process_open(P_PIDFD, (id_t)program_pidfd(member->program),
+					 &member->process);
 		if (r < 0)
 			return fail(demo, member, "could not be opened", r);
 		member->pid = program_pid(member->program);
@@ -115,7 +116,8 @@ static void show_loading(struct demo *demo)
 		unsigned percent = program_loaded_percent(member->program);
 
 		if (percent < 100)
-			snprintf(demo->rows[i].holds, sizeof(demo->rows[i].holds), "loading %u%%", percent);
+			snprintf(demo->rows[i].holds, sizeof(demo->rows[i].holds), "loading %u%%",
+				 percent);
 		show_resident(member, &demo->rows[i]);
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), " %s %u%%",
 			 program_command(member->kind), percent);
@@ -167,7 +169,7 @@ static int ask_before(struct demo *demo)
 	for (size_t i = 0; i < demo->count; i++) {
 		struct member *member = &demo->members[i];
 		struct view_row *row = &demo->rows[i];
-		const char *answer;
+		const char *answer = "";
 		int r;
 
 		demo_step(demo, "taking a digest of the data of %s", row->program);
@@ -210,7 +212,8 @@ static int wait_until_idle(struct demo *demo)
 		if (r < 0)
 			return r;
 	}
-	log_verbose("the programs are still busy after %d s; going on", IDLE_WINDOWS_MAX * IDLE_WINDOW_MSEC / 1000);
+	log_verbose("the programs are still busy after %d s; going on",
+		    IDLE_WINDOWS_MAX * IDLE_WINDOW_MSEC / 1000);
 	return 0;
 }
 
@@ -250,11 +253,13 @@ static int provide_swap(struct demo *demo)
 		if (r < 0 && demo->swap_choice != SWAP_CHOICE_ZRAM)
 			r = janitor_make_swap(demo->janitor, SWAP_FILE, needed, &demo->own_swap);
 		if (r < 0) {
-			log_error("%s of swap could not be made in %s: %s%s", unit_bytes(needed).text,
-				  demo->swap_choice == SWAP_CHOICE_ZRAM ? "zram" : demo->setup.folder,
-				  strerror(-r),
-				  demo->swap_choice == SWAP_CHOICE_ZRAM ? "" :
-					"; TMPDIR may name a folder on a disk with more room");
+			log_error(
+				"%s of swap could not be made in %s: %s%s", unit_bytes(needed).text,
+				demo->swap_choice == SWAP_CHOICE_ZRAM ? "zram" : demo->setup.folder,
+				strerror(-r),
+				demo->swap_choice == SWAP_CHOICE_ZRAM
+					? ""
+					: "; TMPDIR may name a folder on a disk with more room");
 			return -EIO;
 		}
 		demo->swap_made = *demo->own_swap;
@@ -282,8 +287,9 @@ static int measure(struct paging *paging)
 		return r;
 	paging->row->has_after = true;
 	paging->row->after_bytes = stat.rss_bytes;
-	paging->row->swap_bytes =
-		stat.swap_bytes > paging->swap_before_bytes ? stat.swap_bytes - paging->swap_before_bytes : 0;
+	paging->row->swap_bytes = stat.swap_bytes > paging->swap_before_bytes
+					  ? stat.swap_bytes - paging->swap_before_bytes
+					  : 0;
 	return 0;
 }
 
@@ -294,7 +300,8 @@ static int on_progress(const struct memhint_progress *progress, void *userdata)
 	measure(paging);
 	paging->row->usec = progress->elapsed_usec;
 	demo_status(paging->demo, "paging out %s: %" PRIu64 "%%", paging->row->program,
-	       progress->total_bytes ? progress->done_bytes * 100 / progress->total_bytes : 100);
+		    progress->total_bytes ? progress->done_bytes * 100 / progress->total_bytes
+					  : 100);
 	return interrupt_signal() != 0;
 }
 
@@ -348,7 +355,8 @@ static int page_out_all(struct demo *demo)
 	if (demo->zram_known)
 		zram_memory(&demo->zram_after_bytes);
 	if (demo_totals(demo).swap_bytes == 0) {
-		log_error("the kernel paged nothing out, though there is swap; does a cgroup forbid it?");
+		log_error(
+			"the kernel paged nothing out, though there is swap; does a cgroup forbid it?");
 		return -EIO;
 	}
 	return 0;
@@ -359,7 +367,7 @@ static int ask_after(struct demo *demo)
 {
 	for (size_t i = 0; i < demo->count; i++) {
 		struct member *member = &demo->members[i];
-		const char *answer;
+		const char *answer = "";
 		int r;
 
 		demo_step(demo, "asking %s", demo->rows[i].program);
@@ -376,10 +384,11 @@ static int ask_after(struct demo *demo)
 		r = program_digest(member->program, member->digest_after);
 		if (r < 0)
 			return fail(demo, member, "did not answer", r);
-		demo->rows[i].data = strcmp(member->digest_before, member->digest_after) == 0 &&
-						     strcmp(member->answer_before, member->answer_after) == 0 ?
-					     VIEW_DATA_INTACT :
-					     VIEW_DATA_LOST;
+		if (strcmp(member->digest_before, member->digest_after) == 0 &&
+		    strcmp(member->answer_before, member->answer_after) == 0)
+			demo->rows[i].data = VIEW_DATA_INTACT;
+		else
+			demo->rows[i].data = VIEW_DATA_LOST;
 	}
 	return 0;
 }
@@ -389,7 +398,8 @@ int demo_play(struct demo *demo)
 	int r = janitor_make_folder(demo->janitor, &demo->setup.folder);
 
 	if (r < 0) {
-		log_error("a temporary folder could not be made: %s; is TMPDIR right?", strerror(-r));
+		log_error("a temporary folder could not be made: %s; is TMPDIR right?",
+			  strerror(-r));
 		return r;
 	}
 	r = start_programs(demo);

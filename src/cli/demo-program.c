@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,11 +42,11 @@ struct program {
 	const struct program_setup *setup;
 	pid_t pid;
 	int pidfd;
-	struct stream pipe;		/* its standard input and output */
-	struct stream socket;		/* Redis: where it answers */
-	bool is_ready;			/* Redis: it takes commands */
-	uint64_t random;		/* Redis: where the generator of its records stands */
-	uint64_t records;		/* loaded so far */
+	struct stream pipe;   /* its standard input and output */
+	struct stream socket; /* Redis: where it answers */
+	bool is_ready;	      /* Redis: it takes commands */
+	uint64_t random;      /* Redis: where the generator of its records stands */
+	uint64_t records;     /* loaded so far */
 	unsigned percent;
 	char data[64];
 	char answer[32];
@@ -65,18 +66,22 @@ const char *program_package(enum program_kind kind)
 bool program_is_installed(enum program_kind kind)
 {
 	const char *path = getenv("PATH");
-	_cleanup_free_ char *copy = strdup(path ? path : "/usr/local/bin:/usr/bin:/bin");
-	char *rest = copy, *directory;
 
-	while (rest && (directory = strsep(&rest, ":"))) {
-		_cleanup_free_ char *file = NULL;
+	if (!path)
+		path = "/usr/local/bin:/usr/bin:/bin";
+	for (;;) {
+		int length = (int)strcspn(path, ":");
+		char file[PATH_MAX];
 
-		if (asprintf(&file, "%s/%s", *directory ? directory : ".", types[kind].command) < 0)
-			return false;
+		/* Nothing between two colons is this directory, as for execvp(). */
+		snprintf(file, sizeof(file), "%.*s/%s", length ? length : 1, length ? path : ".",
+			 types[kind].command);
 		if (access(file, X_OK) == 0)
 			return true;
+		if (!path[length])
+			return false;
+		path += length + 1;
 	}
-	return false;
 }
 
 static uint64_t now_usec(void)
@@ -92,7 +97,7 @@ struct launch {
 	const char *folder;
 	const char *log;
 	char *arguments[ARGUMENTS_MAX];
-	int gate;			/* to the parent: wait here; tell here why not */
+	int gate; /* to the parent: wait here; tell here why not */
 	int input;
 	int output;
 };
@@ -194,22 +199,27 @@ static int make_command(struct program *program, struct launch *launch, struct t
 	uint64_t megabytes = setup->script_bytes >> 20;
 
 	snprintf(texts->megabytes, sizeof(texts->megabytes), "%" PRIu64, megabytes);
-	snprintf(texts->heap, sizeof(texts->heap), "--max-old-space-size=%" PRIu64, megabytes * 2 + 512);
+	snprintf(texts->heap, sizeof(texts->heap), "--max-old-space-size=%" PRIu64,
+		 megabytes * 2 + 512);
 	char *const commands[PROGRAM_KINDS][ARGUMENTS_MAX] = {
 		/* No network, nothing written to disk, DIGEST allowed on the socket. */
-		[PROGRAM_REDIS] = { "redis-server", "--port", "0", "--unixsocket", "redis.sock",
-				    "--unixsocketperm", "700", "--save", "", "--appendonly", "no",
-				    "--daemonize", "no", "--logfile", "", "--loglevel", "notice",
-				    "--enable-debug-command", "local", NULL },
+		[PROGRAM_REDIS] = { "redis-server", "--port",	  "0",
+				    "--unixsocket", "redis.sock", "--unixsocketperm",
+				    "700",	    "--save",	  "",
+				    "--appendonly", "no",	  "--daemonize",
+				    "no",	    "--logfile",  "",
+				    "--loglevel",   "notice",	  "--enable-debug-command",
+				    "local",	    NULL },
 		[PROGRAM_PYTHON] = { "python3", "-I", "-B", "records.py", texts->megabytes, NULL },
-		[PROGRAM_NODE] = { "node", "--expose-gc", texts->heap, "records.js", texts->megabytes,
-				   NULL },
+		[PROGRAM_NODE] = { "node", "--expose-gc", texts->heap, "records.js",
+				   texts->megabytes, NULL },
 	};
 	memcpy(launch->arguments, commands[program->kind], sizeof(launch->arguments));
 	return type->script ? write_script(setup, type) : 0;
 }
 
-int program_start(enum program_kind kind, const struct program_setup *setup, struct program **ret_program)
+int program_start(enum program_kind kind, const struct program_setup *setup,
+		  struct program **ret_program)
 {
 	_cleanup_close_ int child_input = -1, child_output = -1;
 	_cleanup_free_ char *log = NULL;
@@ -395,20 +405,23 @@ const char *program_data(struct program *program)
 }
 
 /* One question to a script and the one word that answers it. */
-static int script_ask(struct program *program, const char *question, const char *reply, char *ret_word,
-		      size_t size)
+static int script_ask(struct program *program, const char *question, const char *reply,
+		      char *ret_word, size_t size)
 {
-	size_t length = strlen(reply);
+	size_t length = strlen(reply), word;
 	char *line;
 	int r = stream_send(&program->pipe, question, strlen(question));
 
 	if (r == 0)
 		r = stream_line(&program->pipe, true, &line);
-	if (r < 0)
+	if (r != 0)
 		return r;
-	if (strncmp(line, reply, length) != 0 || strlen(line + length) >= size)
+	if (strncmp(line, reply, length) != 0)
 		return -EPROTO;
-	strcpy(ret_word, line + length);
+	word = strlen(line + length);
+	if (word >= size)
+		return -EPROTO;
+	memcpy(ret_word, line + length, word + 1);
 	return 0;
 }
 
@@ -421,7 +434,8 @@ int program_ask(struct program *program, const char **ret_answer, uint64_t *ret_
 		r = redis_ask(&program->socket, program->setup->redis_keys, &sum);
 		snprintf(program->answer, sizeof(program->answer), "%" PRIu64, sum);
 	} else {
-		r = script_ask(program, "ask\n", "answer ", program->answer, sizeof(program->answer));
+		r = script_ask(program, "ask\n", "answer ", program->answer,
+			       sizeof(program->answer));
 	}
 	if (r < 0)
 		return r;

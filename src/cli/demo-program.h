@@ -10,12 +10,7 @@
 struct janitor;
 struct program;
 
-enum program_kind {
-	PROGRAM_REDIS,
-	PROGRAM_PYTHON,
-	PROGRAM_NODE,
-	PROGRAM_KINDS
-};
+enum program_kind { PROGRAM_REDIS, PROGRAM_PYTHON, PROGRAM_NODE, PROGRAM_KINDS };
 
 /* Its command, which has to be in PATH, and the Debian package that has it. */
 const char *program_command(enum program_kind kind);
@@ -23,18 +18,19 @@ const char *program_package(enum program_kind kind);
 bool program_is_installed(enum program_kind kind);
 
 struct program_setup {
-	struct janitor *janitor;	/* told of each program before that runs */
+	struct janitor *janitor; /* told of each program before that runs */
 	const char *folder;
-	int cancel;			/* readable as soon as everything is to stop */
+	int cancel; /* readable as soon as everything is to stop */
 	uint64_t redis_keys;
-	uint64_t script_bytes;		/* for each of the two interpreters */
+	uint64_t script_bytes; /* for each of the two interpreters */
 };
 
 /*
  * Starts it, as a child that dies with this process. @setup has to stay.
  * 0 or a negative errno; -ECANCELED as everywhere here.
  */
-int program_start(enum program_kind kind, const struct program_setup *setup, struct program **ret_program);
+int program_start(enum program_kind kind, const struct program_setup *setup,
+		  struct program **ret_program);
 
 /* Ends it, if it still lives, and waits for that. NULL is accepted. */
 void program_free(struct program *program);

@@ -21,14 +21,14 @@
 #define BALANCE_DIGITS 8
 
 static const char *const words[] = {
-	"account", "active",   "archive", "balance", "before",	"city",	  "client",   "contact",
-	"credit",  "delivery", "early",	  "export",  "family",	"garden", "invoice",  "journey",
-	"kitchen", "letter",   "market",  "monday",  "number",	"office", "order",    "paper",
-	"parcel",  "payment",  "phone",	  "quarter", "receipt", "return", "season",   "service",
-	"signed",  "spring",   "station", "street",  "summer",	"ticket", "travel",   "update",
-	"village", "visit",    "weekly",  "winter",  "yearly",	"anna",	  "boris",    "carla",
-	"david",   "elena",    "femi",	  "greta",   "hiro",	"ines",	  "jonas",    "karin",
-	"hamburg", "lyon",     "torino",  "porto",   "gdansk",	"leiden", "aarhus",   "brno",
+	"account", "active",   "archive", "balance", "before",	"city",	  "client",  "contact",
+	"credit",  "delivery", "early",	  "export",  "family",	"garden", "invoice", "journey",
+	"kitchen", "letter",   "market",  "monday",  "number",	"office", "order",   "paper",
+	"parcel",  "payment",  "phone",	  "quarter", "receipt", "return", "season",  "service",
+	"signed",  "spring",   "station", "street",  "summer",	"ticket", "travel",  "update",
+	"village", "visit",    "weekly",  "winter",  "yearly",	"anna",	  "boris",   "carla",
+	"david",   "elena",    "femi",	  "greta",   "hiro",	"ines",	  "jonas",   "karin",
+	"hamburg", "lyon",     "torino",  "porto",   "gdansk",	"leiden", "aarhus",  "brno",
 };
 
 /* A linear congruential generator; its low bits are poor, so 31 high ones are given. */
@@ -47,8 +47,8 @@ static void make_value(uint64_t *state, char value[REDIS_VALUE_BYTES + 1])
 	uint64_t balance = next_random(state) % 1000000, number = next_random(state) % 100000000;
 	size_t length;
 
-	length = (size_t)snprintf(value, REDIS_VALUE_BYTES + 1, "bal=%08" PRIu64 " tel=49151%08" PRIu64,
-				  balance, number);
+	length = (size_t)snprintf(value, REDIS_VALUE_BYTES + 1,
+				  "bal=%08" PRIu64 " tel=49151%08" PRIu64, balance, number);
 	while (length < REDIS_VALUE_BYTES) {
 		const char *word = words[next_random(state) % (sizeof(words) / sizeof(words[0]))];
 
@@ -63,10 +63,11 @@ int redis_connect(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = -1;
+	size_t length = strlen(path);
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (length >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, length + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
@@ -110,7 +111,8 @@ int redis_load(struct stream *stream, uint64_t first, uint64_t count, uint64_t *
 	for (uint64_t number = first; number < first + count; number++) {
 		make_value(state, value);
 		length += (size_t)snprintf(batch + length, COMMAND_BYTES_MAX,
-					   "*3\r\n$3\r\nSET\r\n$13\r\nuser:%08" PRIu64 "\r\n$%d\r\n%s\r\n",
+					   "*3\r\n$3\r\nSET\r\n$13\r\nuser:%08" PRIu64
+					   "\r\n$%d\r\n%s\r\n",
 					   number, REDIS_VALUE_BYTES, value);
 		if (length + COMMAND_BYTES_MAX > sizeof(batch)) {
 			r = stream_send(stream, batch, length);
@@ -145,7 +147,8 @@ int redis_ask(struct stream *stream, uint64_t keys, uint64_t *ret_sum)
 	length = (size_t)snprintf(request, sizeof(request), "*%d\r\n$4\r\nMGET\r\n", ASKED + 1);
 	for (int i = 0; i < ASKED; i++)
 		length += (size_t)snprintf(request + length, sizeof(request) - length,
-					   "$13\r\nuser:%08" PRIu64 "\r\n", next_random(&state) % keys);
+					   "$13\r\nuser:%08" PRIu64 "\r\n",
+					   next_random(&state) % keys);
 	r = stream_send(stream, request, length);
 	if (r < 0)
 		return r;
@@ -172,15 +175,17 @@ int redis_ask(struct stream *stream, uint64_t keys, uint64_t *ret_sum)
 
 int redis_digest(struct stream *stream, char *ret_digest, size_t size)
 {
+	size_t length;
 	char *line;
 	int r = send_text(stream, "DEBUG DIGEST\r\n");
 
 	if (r == 0)
 		r = stream_line(stream, true, &line);
-	if (r < 0)
+	if (r != 0)
 		return r;
-	if (line[0] != '+' || strlen(line) >= size)
+	length = strlen(line);
+	if (line[0] != '+' || length > size)
 		return -EPROTO;
-	strcpy(ret_digest, line + 1);
+	memcpy(ret_digest, line + 1, length);
 	return 0;
 }

@@ -54,7 +54,8 @@ void demo_print(struct demo *demo)
 	view_finish(&demo->view, line, totals.intact ? TERM_GREEN : TERM_RED);
 }
 
-static void print_member_json(struct json *json, const struct member *member, const struct view_row *row)
+static void print_member_json(struct json *json, const struct member *member,
+			      const struct view_row *row)
 {
 	int64_t saved = (int64_t)(row->resident_bytes - row->after_bytes);
 
@@ -98,7 +99,9 @@ void demo_print_json(const struct demo *demo)
 	json_end(&json);
 	json_object(&json, "swap");
 	json_bool(&json, "made", demo->own_swap);
-	json_string(&json, "kind", !demo->own_swap ? NULL : demo->swap_made.kind == SWAP_ZRAM ? "zram" : "file");
+	json_string(&json, "kind", !demo->own_swap		       ? NULL :
+				   demo->swap_made.kind == SWAP_ZRAM ? "zram" :
+								       "file");
 	json_string(&json, "path", demo->own_swap ? demo->swap_made.path : NULL);
 	json_u64(&json, "size_bytes", demo->swap_made.size_bytes);
 	json_end(&json);

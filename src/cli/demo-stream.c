@@ -87,14 +87,16 @@ static int fill(struct stream *stream)
 	ssize_t n;
 
 	if (stream->start > 0) {
-		memmove(stream->buffer, stream->buffer + stream->start, stream->end - stream->start);
+		memmove(stream->buffer, stream->buffer + stream->start,
+			stream->end - stream->start);
 		stream->end -= stream->start;
 		stream->start = 0;
 	}
 	if (stream->end == sizeof(stream->buffer))
 		return -EPROTO;
 	do
-		n = read(stream->in, stream->buffer + stream->end, sizeof(stream->buffer) - stream->end);
+		n = read(stream->in, stream->buffer + stream->end,
+			 sizeof(stream->buffer) - stream->end);
 	while (n < 0 && errno == EINTR);
 	if (n == 0)
 		return -EPIPE;

@@ -7,12 +7,12 @@
 #include <stddef.h>
 
 struct stream {
-	int in;				/* what the other side writes; -1: none */
-	int out;			/* what it reads; may be the same descriptor */
-	int cancel;			/* readable as soon as everything is to stop */
+	int in;	    /* what the other side writes; -1: none */
+	int out;    /* what it reads; may be the same descriptor */
+	int cancel; /* readable as soon as everything is to stop */
 	size_t start;
 	size_t end;
-	char buffer[16384];		/* no line may be longer */
+	char buffer[16384]; /* no line may be longer */
 };
 
 /* Takes over @in and @out and makes them non-blocking. */
@@ -29,7 +29,10 @@ int stream_send(struct stream *stream, const char *data, size_t length);
  */
 int stream_line(struct stream *stream, bool wait, char **ret_line);
 
-/* Waits until one of the descriptors (negative ones are left out) can be read or time has passed: 0 or -ECANCELED. */
+/*
+ * Waits until one of the descriptors can be read (negative ones are left out), or time has passed:
+ * 0 or -ECANCELED.
+ */
 int stream_wait(const int *fds, size_t count, int cancel, int milliseconds);
 
 #endif

@@ -34,16 +34,11 @@ static const struct {
 	int width;
 	int rank;
 } columns[COLUMNS] = {
-	[COLUMN_PROGRAM] = { "PROGRAM", 12, 0 },
-	[COLUMN_RESIDENT] = { "RESIDENT", 9, 0 },
-	[COLUMN_AFTER] = { "AFTER", 7, 1 },
-	[COLUMN_SAVED] = { "SAVED", 7, 0 },
-	[COLUMN_SWAPPED] = { "SWAPPED", 8, 5 },
-	[COLUMN_TIME] = { "TIME", 7, 4 },
-	[COLUMN_RATE] = { "MB/s", 6, 6 },
-	[COLUMN_ANSWER] = { "ANSWER", 8, 3 },
-	[COLUMN_FIRST] = { "FIRST", 8, 3 },
-	[COLUMN_DATA] = { "DATA", 7, 2 },
+	[COLUMN_PROGRAM] = { "PROGRAM", 12, 0 }, [COLUMN_RESIDENT] = { "RESIDENT", 9, 0 },
+	[COLUMN_AFTER] = { "AFTER", 7, 1 },	 [COLUMN_SAVED] = { "SAVED", 7, 0 },
+	[COLUMN_SWAPPED] = { "SWAPPED", 8, 5 },	 [COLUMN_TIME] = { "TIME", 7, 4 },
+	[COLUMN_RATE] = { "MB/s", 6, 6 },	 [COLUMN_ANSWER] = { "ANSWER", 8, 3 },
+	[COLUMN_FIRST] = { "FIRST", 8, 3 },	 [COLUMN_DATA] = { "DATA", 7, 2 },
 };
 
 static uint64_t now_usec(void)
@@ -60,8 +55,8 @@ void view_init(struct view *view, const struct view_row *rows, size_t count, boo
 
 	*view = (struct view){ .rows = rows, .count = count };
 	term_init(&view->term, STDOUT_FILENO);
-	view->is_live = may_be_live && view->term.is_terminal && type && strcmp(type, "dumb") != 0 &&
-			view->term.height > FRAME_LINES + 2 * count;
+	view->is_live = may_be_live && view->term.is_terminal && type &&
+			strcmp(type, "dumb") != 0 && view->term.height > FRAME_LINES + 2 * count;
 }
 
 /* Ends a line that may have been longer the last time. */
@@ -73,7 +68,8 @@ static void end_line(struct view *view)
 
 static void print_coloured(const struct view *view, enum term_colour colour, const char *text)
 {
-	printf("%s%s%s", term_colour(&view->term, colour), text, term_colour(&view->term, TERM_RESET));
+	printf("%s%s%s", term_colour(&view->term, colour), text,
+	       term_colour(&view->term, TERM_RESET));
 }
 
 static struct unit_text saved_text(const struct view_row *row)
@@ -116,7 +112,8 @@ static struct unit_text cell_text(const struct view_row *row, enum column column
 	case COLUMN_RATE:
 		if (row->usec && row->resident_bytes > row->after_bytes)
 			snprintf(text.text, sizeof(text.text), "%.0f",
-				 (double)(row->resident_bytes - row->after_bytes) / (double)row->usec);
+				 (double)(row->resident_bytes - row->after_bytes) /
+					 (double)row->usec);
 		break;
 	case COLUMN_ANSWER:
 		if (row->answer_usec)
@@ -179,7 +176,8 @@ static const char *print_run(const struct view *view, const char *text, const ch
 	return text + run;
 }
 
-static void print_bar(const struct view *view, const struct view_row *row, unsigned width, uint64_t scale)
+static void print_bar(const struct view *view, const struct view_row *row, unsigned width,
+		      uint64_t scale)
 {
 	uint64_t resident = row->has_after ? row->after_bytes : row->resident_bytes;
 	struct bar_text bar = term_bar(&view->term, width, resident, row->swap_bytes,
@@ -190,7 +188,8 @@ static void print_bar(const struct view *view, const struct view_row *row, unsig
 	print_run(view, text, term_bar_swapped(&view->term), TERM_YELLOW);
 }
 
-static void print_row(const struct view *view, const struct view_row *row, const bool shown[COLUMNS])
+static void print_row(const struct view *view, const struct view_row *row,
+		      const bool shown[COLUMNS])
 {
 	for (enum column i = 0; i < COLUMNS; i++) {
 		struct unit_text text;
@@ -198,7 +197,8 @@ static void print_row(const struct view *view, const struct view_row *row, const
 		if (!shown[i])
 			continue;
 		text = cell_text(row, i);
-		printf("%*s%s%s%s", i == COLUMN_PROGRAM ? 0 : columns[i].width - (int)strlen(text.text), "",
+		printf("%*s%s%s%s",
+		       i == COLUMN_PROGRAM ? 0 : columns[i].width - (int)strlen(text.text), "",
 		       term_colour(&view->term, cell_colour(row, i)), text.text,
 		       term_colour(&view->term, TERM_RESET));
 		if (i == COLUMN_PROGRAM)
@@ -217,7 +217,8 @@ static void print_table(struct view *view)
 	fputs(term_colour(&view->term, TERM_BOLD), stdout);
 	for (int i = 0; i < COLUMNS; i++)
 		if (shown[i])
-			printf(i == COLUMN_PROGRAM ? "%-*s" : "%*s", columns[i].width, columns[i].title);
+			printf(i == COLUMN_PROGRAM ? "%-*s" : "%*s", columns[i].width,
+			       columns[i].title);
 	fputs(term_colour(&view->term, TERM_RESET), stdout);
 	if (bar > 0)
 		printf("  %s%s%s resident %s%s%s swapped", term_colour(&view->term, TERM_GREEN),
@@ -268,10 +269,11 @@ static void draw(struct view *view, const char *last_line, enum term_colour colo
 void view_update(struct view *view, const char *status)
 {
 	/* Not into the last column: it must not wrap. */
-	size_t room = view->term.width < sizeof(view->status) ? view->term.width : sizeof(view->status);
+	size_t room =
+		view->term.width < sizeof(view->status) ? view->term.width : sizeof(view->status);
 
-	if (!view->is_live ||
-	    (strncmp(view->status, status, room - 1) == 0 && now_usec() - view->drawn_usec < REDRAW_USEC))
+	if (!view->is_live || (strncmp(view->status, status, room - 1) == 0 &&
+			       now_usec() - view->drawn_usec < REDRAW_USEC))
 		return;
 	snprintf(view->status, room, "%s", status);
 	draw(view, view->status, TERM_DIM);

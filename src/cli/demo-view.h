@@ -18,14 +18,14 @@ enum view_data {
 /* One program. What is not known yet is not shown. */
 struct view_row {
 	const char *program;
-	char holds[64];			/* what data it holds, or how far the loading is */
-	uint64_t resident_bytes;	/* before; 0: unknown */
+	char holds[64];		 /* what data it holds, or how far the loading is */
+	uint64_t resident_bytes; /* before; 0: unknown */
 	bool has_after;
-	uint64_t after_bytes;		/* resident, now or in the end */
+	uint64_t after_bytes; /* resident, now or in the end */
 	uint64_t swap_bytes;
 	uint64_t usec;
-	uint64_t answer_usec;		/* before page-out; 0: unknown */
-	uint64_t first_usec;		/* the first answer after it; 0: unknown */
+	uint64_t answer_usec; /* before page-out; 0: unknown */
+	uint64_t first_usec;  /* the first answer after it; 0: unknown */
 	enum view_data data;
 };
 
@@ -34,8 +34,8 @@ struct view {
 	bool is_live;
 	const struct view_row *rows;
 	size_t count;
-	unsigned lines;			/* drawn above the cursor */
-	uint64_t drawn_usec;		/* when */
+	unsigned lines;	     /* drawn above the cursor */
+	uint64_t drawn_usec; /* when */
 	char status[256];
 };
 

@@ -15,7 +15,7 @@
 struct janitor;
 
 enum swap_choice {
-	SWAP_CHOICE_AUTO,		/* what there is, else a zram device, else a file */
+	SWAP_CHOICE_AUTO, /* what there is, else a zram device, else a file */
 	SWAP_CHOICE_ZRAM,
 	SWAP_CHOICE_FILE,
 };
@@ -26,8 +26,8 @@ struct member {
 	struct program *program;
 	struct memhint_process *process;
 	pid_t pid;
-	uint64_t id;			/* its unique id */
-	uint64_t idle_cpu_usec;		/* CPU time at the beginning of the window */
+	uint64_t id;		/* its unique id */
+	uint64_t idle_cpu_usec; /* CPU time at the beginning of the window */
 	char digest_before[PROGRAM_DIGEST_MAX];
 	char digest_after[PROGRAM_DIGEST_MAX];
 	char answer_before[32];
@@ -39,7 +39,7 @@ struct demo {
 	uint64_t keys;
 	uint64_t megabytes;
 	enum swap_choice swap_choice;
-	bool size_given;		/* the user said how large: not to be changed */
+	bool size_given; /* the user said how large: not to be changed */
 	bool json;
 
 	size_t count;
@@ -49,11 +49,11 @@ struct demo {
 	struct program_setup setup;
 	struct janitor *janitor;
 	const struct swap_device *own_swap; /* the janitor's; NULL when there was enough */
-	struct swap_device swap_made;	/* a copy that outlives the janitor */
+	struct swap_device swap_made;	    /* a copy that outlives the janitor */
 	bool zram_known;
 	uint64_t zram_before_bytes;
 	uint64_t zram_after_bytes;
-	uint64_t elapsed_usec;		/* all of it */
+	uint64_t elapsed_usec; /* all of it */
 };
 
 /* The sums over all programs. */
@@ -63,7 +63,7 @@ struct totals {
 	int64_t saved_bytes;
 	uint64_t swap_bytes;
 	uint64_t zram_bytes;
-	int64_t net_bytes;		/* saved, less what zram takes for it */
+	int64_t net_bytes; /* saved, less what zram takes for it */
 	uint64_t usec;
 	bool intact;
 };

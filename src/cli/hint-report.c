@@ -153,7 +153,7 @@ enum {
 	CELL_ADVISED,
 	CELL_FAILED,
 	CELL_RSS,
-	CELL_SWAP,			/* of collapse: huge pages, which it is about */
+	CELL_SWAP, /* of collapse: huge pages, which it is about */
 	CELL_TIME,
 	CELL_RATE,
 	CELL_SKIPPED,
@@ -217,9 +217,9 @@ static void say_failures(const struct hint_run *run)
 	for (size_t i = 0; i < run->list.count; i++) {
 		const struct hint_outcome *outcome = &run->outcomes[i];
 		/* Each range only for those who ask; the first one tells the others why. */
-		size_t shown = log_level() == LOG_VERBOSE ? outcome->failure_count :
-				outcome->failure_count > 0  ? 1 :
-							      0;
+		size_t shown = log_level() == LOG_VERBOSE   ? outcome->failure_count
+			       : outcome->failure_count > 0 ? 1
+							    : 0;
 
 		for (size_t k = 0; k < shown; k++) {
 			const struct hint_failure *failure = &outcome->failures[k];

@@ -201,7 +201,7 @@ struct hint_step {
 	struct hint_run *run;
 	struct hint_outcome *outcome;
 	const struct memhint_map *map;
-	size_t number;			/* of this process, from 1 */
+	size_t number; /* of this process, from 1 */
 	struct term term;
 };
 

@@ -21,9 +21,9 @@ struct hint {
 	uint64_t pace_usec;
 	uint64_t max_bytes;
 	uint64_t bytes_per_second;
-	uint64_t timeout_usec;		/* 0: none */
+	uint64_t timeout_usec; /* 0: none */
 	uint64_t swap_floor_bytes;
-	unsigned swap_floor_percent;	/* of all swap; 0: the bytes count */
+	unsigned swap_floor_percent; /* of all swap; 0: the bytes count */
 	bool has_range;
 	bool need_flags;
 	bool dry_run;
@@ -33,29 +33,29 @@ struct hint {
 
 struct hint_failure {
 	struct memhint_failure failure;
-	char *name;			/* of the mapping, or NULL */
+	char *name; /* of the mapping, or NULL */
 };
 
 /* What came of one process. */
 struct hint_outcome {
 	const struct target *target;
-	bool was_tried;			/* the advice was begun: result holds numbers */
-	int error;			/* 0, or the negative errno that ended it */
+	bool was_tried; /* the advice was begun: result holds numbers */
+	int error;	/* 0, or the negative errno that ended it */
 	struct memhint_result result;
 	enum memhint_reader reader;
 	bool flags_known;
-	size_t failure_count;		/* those kept, at most HINT_FAILURES_MAX */
+	size_t failure_count; /* those kept, at most HINT_FAILURES_MAX */
 	struct hint_failure *failures;
 };
 
 struct hint_run {
 	const struct hint *hint;
 	struct target_list list;
-	struct hint_outcome *outcomes;	/* one for each target */
+	struct hint_outcome *outcomes; /* one for each target */
 	bool timed_out;
-	bool at_swap_floor;		/* stopped, since free swap had fallen that far */
-	int signal;			/* that stopped it; 0: none */
-	uint64_t max_bytes_left;	/* of hint->max_bytes */
+	bool at_swap_floor;	 /* stopped, since free swap had fallen that far */
+	int signal;		 /* that stopped it; 0: none */
+	uint64_t max_bytes_left; /* of hint->max_bytes */
 };
 
 /*

@@ -44,16 +44,11 @@ const char *vma_flag_next(uint32_t flags, unsigned *from)
 		uint32_t flag;
 		const char *name;
 	} names[] = {
-		{ MEMHINT_VMA_LOCKED, "locked" },
-		{ MEMHINT_VMA_HUGETLB, "hugetlb" },
-		{ MEMHINT_VMA_PFNMAP, "pfnmap" },
-		{ MEMHINT_VMA_IO, "io" },
-		{ MEMHINT_VMA_DROPPABLE, "droppable" },
-		{ MEMHINT_VMA_UFFD, "uffd" },
-		{ MEMHINT_VMA_HUGEPAGE, "hugepage" },
-		{ MEMHINT_VMA_NOHUGEPAGE, "nohugepage" },
-		{ MEMHINT_VMA_MERGEABLE, "mergeable" },
-		{ MEMHINT_VMA_DONTDUMP, "dontdump" },
+		{ MEMHINT_VMA_LOCKED, "locked" },	{ MEMHINT_VMA_HUGETLB, "hugetlb" },
+		{ MEMHINT_VMA_PFNMAP, "pfnmap" },	{ MEMHINT_VMA_IO, "io" },
+		{ MEMHINT_VMA_DROPPABLE, "droppable" }, { MEMHINT_VMA_UFFD, "uffd" },
+		{ MEMHINT_VMA_HUGEPAGE, "hugepage" },	{ MEMHINT_VMA_NOHUGEPAGE, "nohugepage" },
+		{ MEMHINT_VMA_MERGEABLE, "mergeable" }, { MEMHINT_VMA_DONTDUMP, "dontdump" },
 		{ MEMHINT_VMA_MIXEDMAP, "mixedmap" },
 	};
 

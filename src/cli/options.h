@@ -42,9 +42,9 @@ struct options {
 	const struct verb *verb;
 	int argc;
 	char **argv;
-	const char *name;		/* of the option just returned, for messages */
-	const char *argument;		/* of the option just returned, or NULL */
-	int exit_status;		/* when options_next() returned a negative number */
+	const char *name;     /* of the option just returned, for messages */
+	const char *argument; /* of the option just returned, or NULL */
+	int exit_status;      /* when options_next() returned a negative number */
 	struct option long_options[OPTIONS_MAX + 1];
 	int ids[OPTIONS_MAX];
 	char letters[OPTIONS_MAX * 2 + 3];

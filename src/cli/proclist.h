@@ -12,14 +12,14 @@
 
 struct proc_entry {
 	pid_t pid;
-	bool selected;			/* for the caller; false at first */
+	bool selected; /* for the caller; false at first */
 	struct proc_stat stat;
 	struct proc_status status;
 };
 
 struct proclist {
 	size_t count;
-	struct proc_entry *entries;	/* in the order of /proc: by PID */
+	struct proc_entry *entries; /* in the order of /proc: by PID */
 };
 
 /*

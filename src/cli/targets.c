@@ -206,9 +206,9 @@ static bool cgroup_matches(const struct target_pattern *pattern, int procfd, pid
 		if (path) {
 			size_t path_length = length - (size_t)(++path - line);
 
-			if (pattern->option == OPTION_CGROUP ?
-				    path_is_within(path, path_length, pattern->text) :
-				    path_has_unit(path, path_length, pattern->text))
+			if (pattern->option == OPTION_CGROUP
+				    ? path_is_within(path, path_length, pattern->text)
+				    : path_has_unit(path, path_length, pattern->text))
 				return true;
 		}
 		line += length + (line[length] == '\n');
@@ -375,8 +375,8 @@ static int open_by_pid(int procfd, const struct target_pid *pid, struct target_l
 		log_error("process %d is memhint itself", pid->pid);
 		return EXIT_USAGE;
 	}
-	r = pid->id ? memhint_process_open_unique(pid->pid, pid->id, &process) :
-		      memhint_process_open(P_PID, (id_t)pid->pid, &process);
+	r = pid->id ? memhint_process_open_unique(pid->pid, pid->id, &process)
+		    : memhint_process_open(P_PID, (id_t)pid->pid, &process);
 	if (r < 0)
 		return complain(procfd, pid, r);
 	r = memhint_process_stat(process, &stat);

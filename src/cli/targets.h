@@ -13,13 +13,13 @@
 
 struct target_pid {
 	pid_t pid;
-	uint64_t id;			/* 0: any */
+	uint64_t id; /* 0: any */
 };
 
 struct target_pattern {
-	int option;			/* OPTION_COMM ... OPTION_USER */
+	int option; /* OPTION_COMM ... OPTION_USER */
 	const char *text;
-	uid_t uid;			/* for OPTION_USER */
+	uid_t uid; /* for OPTION_USER */
 };
 
 struct targets {
@@ -54,7 +54,7 @@ void targets_select(const struct targets *targets, int procfd, struct proclist *
 struct target {
 	struct memhint_process *process;
 	struct memhint_process_stat stat;
-	bool by_pid;			/* named by its PID, not found by a pattern */
+	bool by_pid; /* named by its PID, not found by a pattern */
 };
 
 struct target_list {

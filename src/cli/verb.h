@@ -5,21 +5,21 @@
 
 /* The exit statuses of every verb. EXIT_SUCCESS is 0 and EXIT_FAILURE 1. */
 enum exit_status {
-	EXIT_USAGE = 2,			/* nothing was done: the command line makes no sense */
-	EXIT_PARTLY = 3,		/* something was done, not all */
+	EXIT_USAGE = 2,	 /* nothing was done: the command line makes no sense */
+	EXIT_PARTLY = 3, /* something was done, not all */
 	EXIT_PERMISSION = 4,
-	EXIT_GONE = 5,			/* the target is gone, or is not the one that was named */
-	EXIT_UNSUPPORTED = 6,		/* by this kernel */
+	EXIT_GONE = 5,	      /* the target is gone, or is not the one that was named */
+	EXIT_UNSUPPORTED = 6, /* by this kernel */
 	EXIT_TIMED_OUT = 124,
 };
 
 /* One option. A list of them ends with an entry without a name. */
 struct option_text {
 	const char *name;
-	char letter;			/* 0: none */
-	int id;				/* what options_next() returns for it */
-	const char *argument;		/* what --help calls its argument; NULL: it takes none */
-	const char *help;		/* may hold newlines */
+	char letter;	      /* 0: none */
+	int id;		      /* what options_next() returns for it */
+	const char *argument; /* what --help calls its argument; NULL: it takes none */
+	const char *help;     /* may hold newlines */
 };
 
 /* Options that belong together, under one heading of --help. A list ends with a NULL. */
@@ -32,13 +32,13 @@ struct column;
 
 struct verb {
 	const char *name;
-	const char *arguments;		/* what follows the options in the usage line, or NULL */
-	const char *summary;		/* half a line, for the list of verbs */
-	const char *description;	/* what it does, for its own --help */
+	const char *arguments;	 /* what follows the options in the usage line, or NULL */
+	const char *summary;	 /* half a line, for the list of verbs */
+	const char *description; /* what it does, for its own --help */
 	const struct option_group *const *groups;
-	const struct column *columns;	/* that --columns and --sort take, or NULL */
-	const char *examples;		/* lines of "  memhint ...", each under its "  # why" */
-	const char *exit_status;	/* what is particular to this verb, or NULL */
+	const struct column *columns; /* that --columns and --sort take, or NULL */
+	const char *examples;	      /* lines of "  memhint ...", each under its "  # why" */
+	const char *exit_status;      /* what is particular to this verb, or NULL */
 
 	/*
 	 * argv[0] is the verb; options are read by options_next(). Returns the exit status. stdout

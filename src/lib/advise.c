@@ -41,19 +41,19 @@ struct run {
 	bool is_self;
 	struct memhint_advise_options options;
 	struct memhint_result *result;
-	struct pages pages;		/* for measuring, for huge pages, and to notice exec; fd -1: none */
+	struct pages pages; /* for measuring, for huge pages, and to notice exec; fd -1: none */
 	struct pacer pacer;
 	uint64_t start_usec;
-	uint64_t progress_usec;		/* when to tell next */
-	int retries;			/* in a row */
+	uint64_t progress_usec; /* when to tell next */
+	int retries;		/* in a row */
 
-	size_t index;			/* the next range, and how much of it is done */
+	size_t index; /* the next range, and how much of it is done */
 	uint64_t offset;
-	uint64_t split_end;		/* up to here, go mapping by mapping: something in it refuses */
+	uint64_t split_end; /* up to here, go mapping by mapping: something in it refuses */
 	bool came_from_map;
 
 	struct iovec batch[KERNEL_IOV_MAX];
-	struct place places[KERNEL_IOV_MAX];	/* where each entry of the batch came from */
+	struct place places[KERNEL_IOV_MAX]; /* where each entry of the batch came from */
 	size_t batch_count;
 	uint64_t batch_bytes;
 };
@@ -159,7 +159,8 @@ static bool run_pause_until(struct run *run, uint64_t until_usec)
 	while (!run_is_cancelled(run) && (now = clock_usec()) < until_usec) {
 		if (now >= run->progress_usec && !run_tell_progress(run, now))
 			return false;
-		clock_pause(until_usec - now < CANCEL_CHECK_USEC ? until_usec - now : CANCEL_CHECK_USEC);
+		clock_pause(until_usec - now < CANCEL_CHECK_USEC ? until_usec - now
+								 : CANCEL_CHECK_USEC);
 	}
 	return !run_is_cancelled(run);
 }
@@ -193,8 +194,9 @@ static bool run_wait_for_rate(struct run *run)
 
 	if (!rate || run_is_dry(run))
 		return true;
-	return run_pause_until(run, run->start_usec + (uint64_t)((__uint128_t)run->result->advised.bytes *
-								 1000000 / rate));
+	return run_pause_until(
+		run, run->start_usec +
+			     (uint64_t)((__uint128_t)run->result->advised.bytes * 1000000 / rate));
 }
 
 static int see_huge(const struct page_run *run, void *userdata)
@@ -213,7 +215,8 @@ static bool cut_splits_huge_page(const struct run *run, uint64_t address)
 
 	if (!huge || address % huge == 0)
 		return false;
-	if (run->advice == MADV_COLLAPSE || run->pages.fd < 0 || run->pages.reader != MEMHINT_PAGES_SCAN)
+	if (run->advice == MADV_COLLAPSE || run->pages.fd < 0 ||
+	    run->pages.reader != MEMHINT_PAGES_SCAN)
 		return true;
 	block = align_down(address, huge);
 	return pages_scan(&run->pages, block, block + huge, see_huge, &found) < 0 || found;
@@ -230,10 +233,8 @@ static uint64_t run_piece(struct run *run, uint64_t end, uint64_t room, bool mus
 	if (end - start <= room)
 		return end - start;
 	cut = align_down(start + room, page);
-	/* Whole huge pages cost no look, and are cut so anyway when they are small beside the room. */
-	if (huge && room >= 8 * huge)
-		cut = align_down(cut, huge);
-	else if (cut > start && cut_splits_huge_page(run, cut))
+	/* Between whole huge pages there is no need to look, and they are small beside much room. */
+	if ((huge && room >= 8 * huge) || (cut > start && cut_splits_huge_page(run, cut)))
 		cut = align_down(cut, huge);
 	if (cut > start)
 		return cut - start;
@@ -276,7 +277,8 @@ static int batch_fill_split(struct run *run)
 		run_fail(run, hole_end - address, ENOMEM);
 		return 0;
 	}
-	bytes = run_piece(run, vma.end < end ? vma.end : end, run_allowance(run), run_may_exceed(run));
+	bytes = run_piece(run, vma.end < end ? vma.end : end, run_allowance(run),
+			  run_may_exceed(run));
 	if (!bytes)
 		return -EDQUOT;
 	batch_add(run, bytes);
@@ -313,7 +315,8 @@ static void batch_settle(struct run *run, uint64_t done)
 
 	while (whole < run->batch_count && bytes + run->batch[whole].iov_len <= done)
 		bytes += run->batch[whole++].iov_len;
-	amount_add(run_is_dry(run) ? &run->result->skipped_by[MEMHINT_SKIP_DRY_RUN] : &run->result->advised,
+	amount_add(run_is_dry(run) ? &run->result->skipped_by[MEMHINT_SKIP_DRY_RUN]
+				   : &run->result->advised,
 		   done, whole + (bytes < done));
 	if (whole < run->batch_count) {
 		run->index = run->places[whole].index;
@@ -356,8 +359,9 @@ static int run_refused(struct run *run, uint64_t length, int error)
 	if (r == 0 && vma.start <= start) {
 		if (vma.end >= end) {
 			/* The whole mapping refuses for EINVAL: no need to ask again piece by piece. */
-			uint64_t stop = error == EINVAL && vma.end < run_range_end(run) ? vma.end :
-					error == EINVAL ? run_range_end(run) : end;
+			uint64_t stop = error == EINVAL && vma.end < run_range_end(run) ? vma.end
+					: error == EINVAL ? run_range_end(run)
+							  : end;
 
 			run_fail(run, stop - start, error);
 			return 0;
@@ -397,8 +401,8 @@ static ssize_t batch_call(struct run *run)
 	if (run_is_dry(run))
 		return (ssize_t)run->batch_bytes;
 	stopwatch_start(&watch);
-	n = vector_advise(memhint_process_pidfd(run->process), run->is_self, run->batch, run->batch_count,
-			  run->advice);
+	n = vector_advise(memhint_process_pidfd(run->process), run->is_self, run->batch,
+			  run->batch_count, run->advice);
 	spent = clock_usec() - watch.start_usec;
 	run->result->syscalls++;
 	if (spent > run->result->longest_call_usec)
@@ -463,17 +467,20 @@ static int run_all(struct run *run, int r)
 	return r == -ENOSYS ? -EOPNOTSUPP : r;
 }
 
-static int options_take(const struct memhint_advise_options *options, struct memhint_advise_options *ret)
+static int options_take(const struct memhint_advise_options *options,
+			struct memhint_advise_options *ret)
 {
 	struct memhint_advise_options taken = {};
 
 	if (options) {
 		if (options->size < offsetof(struct memhint_advise_options, map))
 			return -EINVAL;
-		memcpy(&taken, options, options->size < sizeof(taken) ? options->size : sizeof(taken));
+		memcpy(&taken, options,
+		       options->size < sizeof(taken) ? options->size : sizeof(taken));
 	}
 	if ((taken.flags & ~(MEMHINT_ADVISE_DRY_RUN | MEMHINT_ADVISE_MEASURE)) ||
-	    taken.pace > MEMHINT_PACE_BOUND || (taken.pace == MEMHINT_PACE_BOUND && !taken.pace_usec))
+	    taken.pace > MEMHINT_PACE_BOUND ||
+	    (taken.pace == MEMHINT_PACE_BOUND && !taken.pace_usec))
 		return -EINVAL;
 	*ret = taken;
 	return 0;
@@ -517,9 +524,11 @@ static void result_begin(struct memhint_result *result, const struct memhint_ran
 static void result_end(struct memhint_result *result)
 {
 	for (int i = 0; i < MEMHINT_SKIP_COUNT; i++)
-		amount_add(&result->skipped, result->skipped_by[i].bytes, result->skipped_by[i].ranges);
+		amount_add(&result->skipped, result->skipped_by[i].bytes,
+			   result->skipped_by[i].ranges);
 	/* Ranges that were cut count once for each part, so this sum is known only now. */
-	result->requested.ranges = result->advised.ranges + result->skipped.ranges + result->failed.ranges;
+	result->requested.ranges =
+		result->advised.ranges + result->skipped.ranges + result->failed.ranges;
 }
 
 static int run_begin(struct run *run)

@@ -37,27 +37,28 @@
 struct bpf_room_vma {
 	uint64_t start;
 	uint64_t end;
-	uint64_t offset;		/* in the file, 0 without one */
-	uint32_t flags;			/* enum memhint_vma_flag, both groups */
-	uint32_t kind;			/* enum memhint_kind */
-	bool untouched;			/* private memory that was never written: no anonymous page in it */
+	uint64_t offset; /* in the file, 0 without one */
+	uint32_t flags;	 /* enum memhint_vma_flag, both groups */
+	uint32_t kind;	 /* enum memhint_kind */
+	bool untouched;	 /* private memory that was never written: no anonymous page in it */
 };
 
 /* The address space as a whole. */
 struct bpf_room_space {
-	uint64_t generation;		/* moves with every change of the list of mappings; 0: cannot be told */
-	uint64_t exec_id;		/* moves with every exec; 0: cannot be told */
+	/* Each 0 when it cannot be told. */
+	uint64_t generation; /* moves with every change of the list of mappings */
+	uint64_t exec_id;    /* moves with every exec */
 };
 
 /* How the programs walk the mappings. */
 enum bpf_room_way {
-	BPF_ROOM_RUN,			/* one run of a program that loops over all mappings */
-	BPF_ROOM_SEQ,			/* task_vma iterator: one run for each mapping */
+	BPF_ROOM_RUN, /* one run of a program that loops over all mappings */
+	BPF_ROOM_SEQ, /* task_vma iterator: one run for each mapping */
 	BPF_ROOM_WAYS
 };
 
 struct bpf_room {
-	uint32_t abi;			/* BPF_ROOM_ABI */
+	uint32_t abi; /* BPF_ROOM_ABI */
 
 	/*
 	 * Loads the programs for one way, once; threads are welcome. 0 or a negative errno:

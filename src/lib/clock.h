@@ -24,7 +24,8 @@ static inline uint64_t clock_usec(void)
 /* Sleeps, through signals too. */
 static inline void clock_pause(uint64_t usec)
 {
-	struct timespec left = { .tv_sec = (time_t)(usec / 1000000), .tv_nsec = (long)(usec % 1000000) * 1000 };
+	struct timespec left = { .tv_sec = (time_t)(usec / 1000000),
+				 .tv_nsec = (long)(usec % 1000000) * 1000 };
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
 		;

@@ -26,10 +26,10 @@ DEFINE_CLEANUP(struct memhint_ranges *, memhint_ranges_free)
 
 /* What an advice wants of the pages that it is given for. */
 enum want {
-	WANT_ALL,			/* whole mappings, unseen */
-	WANT_RESIDENT,			/* COLD, PAGEOUT */
-	WANT_SWAPPED,			/* WILLNEED on private memory */
-	WANT_COLLAPSIBLE,		/* COLLAPSE */
+	WANT_ALL,	  /* whole mappings, unseen */
+	WANT_RESIDENT,	  /* COLD, PAGEOUT */
+	WANT_SWAPPED,	  /* WILLNEED on private memory */
+	WANT_COLLAPSIBLE, /* COLLAPSE */
 };
 
 struct selection {
@@ -42,11 +42,11 @@ struct selection {
 	/* The candidates that are being looked at: their place in the map, and how far the look is. */
 	size_t index;
 	size_t last;
-	uint64_t done;			/* all below is accounted for */
+	uint64_t done; /* all below is accounted for */
 
 	/* The range that the last run may go on. */
 	uint64_t open_start;
-	uint64_t open_end;		/* 0: none */
+	uint64_t open_end; /* 0: none */
 
 	/* COLLAPSE: of the huge page at block, how much is there and how much of that is huge. */
 	uint64_t block;
@@ -96,8 +96,8 @@ static bool name_matches(const char *pattern, const char *name)
 
 static bool vma_matches(const struct memhint_filter *filter, const struct memhint_vma *vma)
 {
-	return (vma->kind & filter->kinds) && vma->end > filter->start && vma->start < filter->end &&
-	       vma->end - vma->start >= filter->min_bytes &&
+	return (vma->kind & filter->kinds) && vma->end > filter->start &&
+	       vma->start < filter->end && vma->end - vma->start >= filter->min_bytes &&
 	       (!filter->mapping || name_matches(filter->mapping, vma->name));
 }
 
@@ -111,7 +111,8 @@ static uint64_t clip_end(const struct selection *selection, const struct memhint
 	return vma->end < selection->filter.end ? vma->end : selection->filter.end;
 }
 
-static enum want vma_want(const struct selection *selection, size_t index, const struct memhint_vma *vma)
+static enum want vma_want(const struct selection *selection, size_t index,
+			  const struct memhint_vma *vma)
 {
 	bool is_private_anon = vma->kind & MEMHINT_KIND_PRIVATE;
 	uint64_t size = vma->end - vma->start;
@@ -159,7 +160,8 @@ static int take(struct selection *selection, uint64_t start, uint64_t end)
 	return r;
 }
 
-static void drop(struct selection *selection, enum memhint_skip reason, uint64_t start, uint64_t end)
+static void drop(struct selection *selection, enum memhint_skip reason, uint64_t start,
+		 uint64_t end)
 {
 	if (start < end)
 		ranges_skip(selection->ranges, reason, end - start);
@@ -189,7 +191,8 @@ static int collapse_pages(struct selection *selection, uint64_t start, uint64_t 
 	int r;
 
 	while (start < end) {
-		uint64_t block = align_down(start, huge), stop = block + huge < end ? block + huge : end;
+		uint64_t block = align_down(start, huge),
+			 stop = block + huge < end ? block + huge : end;
 
 		if (block != selection->block) {
 			r = finish_block(selection);
@@ -308,8 +311,8 @@ static int look_at(struct selection *selection, size_t first, size_t last)
 	selection->index = first;
 	selection->last = last;
 	begin_candidate(selection);
-	r = pages_scan(&selection->pages, clip_start(selection, from), clip_end(selection, to), see_run,
-		       selection);
+	r = pages_scan(&selection->pages, clip_start(selection, from), clip_end(selection, to),
+		       see_run, selection);
 	for (; r == 0; begin_candidate(selection)) {
 		r = finish_candidate(selection);
 		if (selection->index == last)
@@ -351,7 +354,8 @@ static int select_all(struct selection *selection)
 		if (vma && vma_matches(&selection->filter, vma)) {
 			obstacle = vma_obstacle(vma, selection->advice);
 			if (obstacle != MEMHINT_SKIP_COUNT) {
-				drop(selection, obstacle, clip_start(selection, vma), clip_end(selection, vma));
+				drop(selection, obstacle, clip_start(selection, vma),
+				     clip_end(selection, vma));
 			} else {
 				r = decide_unseen(selection, i, vma);
 				if (r < 0)
@@ -389,15 +393,16 @@ static int filter_take(const struct memhint_filter *filter, struct memhint_filte
 	if (!taken.start && !taken.end)
 		taken.end = UINT64_MAX - page + 1;
 	if ((taken.kinds & ~MEMHINT_KIND_ALL) ||
-	    (taken.flags & ~(MEMHINT_FILTER_EXACT | MEMHINT_FILTER_UNPACED)) || taken.start % page ||
-	    taken.end % page || taken.start >= taken.end)
+	    (taken.flags & ~(MEMHINT_FILTER_EXACT | MEMHINT_FILTER_UNPACED)) ||
+	    taken.start % page || taken.end % page || taken.start >= taken.end)
 		return -EINVAL;
 	*ret = taken;
 	return 0;
 }
 
 int memhint_select(struct memhint_process *process, const struct memhint_map *map,
-		   const struct memhint_filter *filter, int advice, struct memhint_ranges **ret_ranges)
+		   const struct memhint_filter *filter, int advice,
+		   struct memhint_ranges **ret_ranges)
 {
 	_cleanup_(memhint_ranges_freep) struct memhint_ranges *ranges = NULL;
 	_cleanup_(selection_done) struct selection selection = {
@@ -419,7 +424,8 @@ int memhint_select(struct memhint_process *process, const struct memhint_map *ma
 	if (r < 0)
 		return r;
 	selection.ranges = ranges;
-	gaps = !(selection.filter.flags & MEMHINT_FILTER_UNPACED) && !memhint_process_is_stopped(process);
+	gaps = !(selection.filter.flags & MEMHINT_FILTER_UNPACED) &&
+	       !memhint_process_is_stopped(process);
 	r = pages_open(process, MEMHINT_PAGES_AUTO, gaps, &selection.pages);
 	if (r < 0)
 		return r;

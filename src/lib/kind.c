@@ -151,9 +151,9 @@ static bool mount_class(const char *line, const char *end, const char *device,
 	at = at ? next_word(at, end) : NULL;
 	if (!at)
 		return false;
-	*ret_class = word_is(at, end, "tmpfs")	     ? DEVICE_SHMEM :
-		     word_is(at, end, "hugetlbfs") ? DEVICE_HUGETLB :
-						       DEVICE_FILES;
+	*ret_class = word_is(at, end, "tmpfs")	     ? DEVICE_SHMEM
+		     : word_is(at, end, "hugetlbfs") ? DEVICE_HUGETLB
+						     : DEVICE_FILES;
 	return true;
 }
 

@@ -12,8 +12,8 @@
 /* What lives on a device, as far as it matters for memory. */
 enum device_class {
 	DEVICE_FILES,
-	DEVICE_SHMEM,			/* tmpfs and the kernel's own mount for shared memory */
-	DEVICE_HUGETLB,			/* hugetlbfs, the kernel's own mounts included */
+	DEVICE_SHMEM,	/* tmpfs and the kernel's own mount for shared memory */
+	DEVICE_HUGETLB, /* hugetlbfs, the kernel's own mounts included */
 };
 
 /* The rule, without a look at the machine: an enum memhint_kind. */
@@ -28,7 +28,7 @@ struct kind_devices {
 		uint32_t minor;
 		enum device_class class;
 	} known[KIND_DEVICES];
-	unsigned int count;		/* ever seen; beyond KIND_DEVICES the oldest make room */
+	unsigned int count; /* ever seen; beyond KIND_DEVICES the oldest make room */
 };
 
 /*

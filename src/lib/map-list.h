@@ -9,17 +9,17 @@
 
 /* What is known of a mapping beyond the public structure. */
 enum map_note {
-	MAP_NOTE_UNTOUCHED	= 1 << 0,	/* private memory, never written */
-	MAP_NOTE_HUGETLB	= 1 << 1,	/* huge TLB pages, also where flags are not known */
+	MAP_NOTE_UNTOUCHED = 1 << 0, /* private memory, never written */
+	MAP_NOTE_HUGETLB = 1 << 1,   /* huge TLB pages, also where flags are not known */
 };
 
 /* Zero is an empty list. */
 struct map_list {
 	struct memhint_vma *vmas;
-	uint8_t *notes;			/* enum map_note, for each of vmas */
+	uint8_t *notes; /* enum map_note, for each of vmas */
 	size_t count;
 	size_t allocated;
-	char *names;			/* "" first, then name after name, each ended by NUL */
+	char *names; /* "" first, then name after name, each ended by NUL */
 	size_t names_used;
 	size_t names_allocated;
 };

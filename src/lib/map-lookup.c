@@ -30,9 +30,9 @@ int map_lookup_query(int fd, uint64_t address, struct memhint_vma *ret_vma)
 
 	if (ioctl(fd, UAPI_PROCMAP_QUERY, &query) < 0)
 		return -errno;
-	*ret_vma = (struct memhint_vma){
-		.start = query.vma_start, .end = query.vma_end, .offset = query.vma_offset
-	};
+	*ret_vma = (struct memhint_vma){ .start = query.vma_start,
+					 .end = query.vma_end,
+					 .offset = query.vma_offset };
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (query.vma_flags & flags[i].theirs)
 			ret_vma->flags |= flags[i].ours;
@@ -77,7 +77,8 @@ int map_lookup_text(int fd, uint64_t address, struct memhint_vma *ret_vma)
 	return 0;
 }
 
-int memhint_map_lookup(struct memhint_process *process, uint64_t address, struct memhint_vma *ret_vma)
+int memhint_map_lookup(struct memhint_process *process, uint64_t address,
+		       struct memhint_vma *ret_vma)
 {
 	_cleanup_close_ int fd = map_text_open(process, "maps");
 	struct memhint_vma vma;

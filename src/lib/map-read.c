@@ -46,7 +46,8 @@ int map_text_open(const struct memhint_process *process, const char *name)
 }
 
 static int source_read(struct map_source *source, enum maps_text_form form,
-		       int (*sink)(const struct maps_record *record, void *userdata), void *userdata)
+		       int (*sink)(const struct maps_record *record, void *userdata),
+		       void *userdata)
 {
 	bool is_smaps = form == MAPS_TEXT_SMAPS;
 	int *fd = is_smaps ? &source->smaps_fd : &source->maps_fd;
@@ -67,16 +68,15 @@ struct builder {
 	const struct map_wanted *wanted;
 	struct map_list *list;
 	struct map_reading *reading;
-	size_t matched;			/* by match_record() */
+	size_t matched; /* by match_record() */
 };
 
 static int add_record(const struct maps_record *record, void *userdata)
 {
 	struct builder *builder = userdata;
 	struct map_list *list = builder->list;
-	enum device_class class = kind_device_class(&builder->source->devices,
-						    memhint_process_dirfd(builder->source->process),
-						    record);
+	enum device_class class = kind_device_class(
+		&builder->source->devices, memhint_process_dirfd(builder->source->process), record);
 	struct memhint_vma vma = {
 		.start = record->start,
 		.end = record->end,
@@ -99,8 +99,8 @@ static int add_record(const struct maps_record *record, void *userdata)
 	r = map_list_add(list, &vma, notes);
 	if (r < 0)
 		return r;
-	builder->reading->fingerprint = maps_fingerprint(builder->reading->fingerprint,
-							 record->line, record->line_length);
+	builder->reading->fingerprint =
+		maps_fingerprint(builder->reading->fingerprint, record->line, record->line_length);
 	if (!builder->wanted->names || list->count == before)
 		return 0;
 	return map_list_set_name(list, before, record->name, record->name_length);
@@ -112,9 +112,9 @@ static int read_text(struct builder *builder, enum memhint_reader reader)
 	int r;
 
 	map_list_clear(builder->list);
-	*builder->reading = (struct map_reading){
-		.reader = reader, .has_counters = is_smaps, .has_fingerprint = true
-	};
+	*builder->reading = (struct map_reading){ .reader = reader,
+						  .has_counters = is_smaps,
+						  .has_fingerprint = true };
 	r = source_read(builder->source, is_smaps ? MAPS_TEXT_SMAPS : MAPS_TEXT_MAPS, add_record,
 			builder);
 	if (r < 0)

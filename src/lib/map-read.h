@@ -30,17 +30,17 @@ void map_source_done(struct map_source *source);
 /* How a list was read, and what tells later whether it is still the same. */
 struct map_reading {
 	enum memhint_reader reader;
-	bool has_counters;		/* resident, swapped and huge bytes, from smaps */
+	bool has_counters; /* resident, swapped and huge bytes, from smaps */
 	bool has_fingerprint;
-	uint64_t fingerprint;		/* of the text of maps */
-	struct bpf_room_space space;	/* zero if not read through BPF */
+	uint64_t fingerprint;	     /* of the text of maps */
+	struct bpf_room_space space; /* zero if not read through BPF */
 };
 
 struct map_wanted {
 	enum memhint_reader reader;
 	bool names;
-	bool flags;			/* whatever it costs */
-	bool counters;			/* the sums of smaps */
+	bool flags;    /* whatever it costs */
+	bool counters; /* the sums of smaps */
 };
 
 /*

@@ -47,7 +47,7 @@ struct memhint_map {
 	struct exec_marks marks;
 	struct map_source source;
 	struct map_list list;
-	struct map_list spare;		/* the next snapshot is made here, so that a failure does no harm */
+	struct map_list spare; /* the next snapshot is made here, so that a failure does no harm */
 	struct map_reading reading;
 	enum memhint_pages_reader pages_reader;
 };
@@ -98,7 +98,8 @@ static bool map_still_holds(const struct memhint_map *map)
 		return false;
 	return exec_marks_read(map->marks_fd, &marks) == 0 &&
 	       marks.start_code == map->marks.start_code &&
-	       marks.start_stack == map->marks.start_stack && marks.env_start == map->marks.env_start;
+	       marks.start_stack == map->marks.start_stack &&
+	       marks.env_start == map->marks.env_start;
 }
 
 /* Adds runs to the mappings that they lie in. */
@@ -172,7 +173,8 @@ static int fill_pages(const struct memhint_map *map, struct map_list *list)
 		while (next < list->count && vmas[next].start - vmas[next - 1].end <= gap &&
 		       !is_left_to_smaps(map, &vmas[next]))
 			next++;
-		r = pages_scan(&map->pages, vmas[first].start, vmas[next - 1].end, add_run, &filler);
+		r = pages_scan(&map->pages, vmas[first].start, vmas[next - 1].end, add_run,
+			       &filler);
 		if (r < 0)
 			return r;
 	}
@@ -217,8 +219,8 @@ static int map_open_once(struct memhint_map *map)
 
 	map_source_init(&map->source, map->process, gaps);
 	/* Also for a list without pages: this fd tells whether the address space still exists. */
-	r = pages_open(map->process, reader == MEMHINT_PAGES_SMAPS ? MEMHINT_PAGES_AUTO : reader, gaps,
-		       &map->pages);
+	r = pages_open(map->process, reader == MEMHINT_PAGES_SMAPS ? MEMHINT_PAGES_AUTO : reader,
+		       gaps, &map->pages);
 	if (r == -EOPNOTSUPP && (!(map->want & MEMHINT_MAP_PAGES) || reader == MEMHINT_PAGES_SMAPS))
 		map->pages.fd = map->pages.frame_flags_fd = -1;
 	else if (r < 0)

@@ -59,8 +59,8 @@ int maps_file_read(int fd, enum maps_text_form form, bool gaps, struct maps_buff
 		filled += (size_t)n;
 		for (done = 0; done < filled;) {
 			struct maps_record record;
-			ssize_t used = maps_text_next(form, buffer->text + done, filled - done,
-						      &record);
+			ssize_t used =
+				maps_text_next(form, buffer->text + done, filled - done, &record);
 
 			if (used < 0)
 				return (int)used;

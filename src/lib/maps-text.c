@@ -24,8 +24,8 @@ static bool take_hex(struct cursor *cursor, uint64_t *ret)
 {
 	/* The value of a hexadecimal digit plus one, as the kernel prints them: in lower case. */
 	static const uint8_t digits[256] = {
-		['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6,
-		['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12,
+		['0'] = 1,  ['1'] = 2,	['2'] = 3,  ['3'] = 4,	['4'] = 5,  ['5'] = 6,
+		['6'] = 7,  ['7'] = 8,	['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
 		['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
 	};
 	const char *begin = cursor->at;
@@ -89,8 +89,7 @@ static bool parse_line(struct cursor line, struct maps_record *record)
 	record->line = line.at;
 	record->line_length = (size_t)(line.end - line.at);
 	if (!take_hex(c, &record->start) || !take_char(c, '-') || !take_hex(c, &record->end) ||
-	    !take_char(c, ' ') ||
-	    !take_permission(c, 'r', '-', MEMHINT_VMA_READ, &record->flags) ||
+	    !take_char(c, ' ') || !take_permission(c, 'r', '-', MEMHINT_VMA_READ, &record->flags) ||
 	    !take_permission(c, 'w', '-', MEMHINT_VMA_WRITE, &record->flags) ||
 	    !take_permission(c, 'x', '-', MEMHINT_VMA_EXEC, &record->flags) ||
 	    !take_permission(c, 's', 'p', MEMHINT_VMA_SHARED, &record->flags) ||
@@ -200,9 +199,9 @@ static enum counter_result parse_counter(struct cursor line, struct maps_record 
 		    memcmp(line.at, counter->key, counter->length) != 0)
 			continue;
 		line.at += counter->length;
-		if (!add_kilobytes(line, counter->resident  ? &record->resident_bytes :
-					 counter->swapped ? &record->swapped_bytes :
-							    &record->huge_bytes))
+		if (!add_kilobytes(line, counter->resident  ? &record->resident_bytes
+					 : counter->swapped ? &record->swapped_bytes
+							    : &record->huge_bytes))
 			return COUNTER_BAD;
 		break;
 	}

@@ -9,8 +9,8 @@
 #include <sys/types.h>
 
 enum maps_text_form {
-	MAPS_TEXT_MAPS,			/* a line for each mapping */
-	MAPS_TEXT_SMAPS,		/* that line, counters, and VmFlags as the last line */
+	MAPS_TEXT_MAPS,	 /* a line for each mapping */
+	MAPS_TEXT_SMAPS, /* that line, counters, and VmFlags as the last line */
 };
 
 struct maps_record {
@@ -20,13 +20,13 @@ struct maps_record {
 	uint64_t inode;
 	uint32_t device_major;
 	uint32_t device_minor;
-	uint32_t flags;			/* enum memhint_vma_flag; the second group only from smaps */
-	uint64_t resident_bytes;	/* these three only from smaps */
+	uint32_t flags;		 /* enum memhint_vma_flag; the second group only from smaps */
+	uint64_t resident_bytes; /* these three only from smaps */
 	uint64_t swapped_bytes;
 	uint64_t huge_bytes;
-	const char *name;		/* into the text, not ended by NUL; as printed: a newline is \012 */
+	const char *name; /* into the text, not ended by NUL; as printed: a newline is \012 */
 	size_t name_length;
-	const char *line;		/* the line that maps shows, without its newline */
+	const char *line; /* the line that maps shows, without its newline */
 	size_t line_length;
 };
 

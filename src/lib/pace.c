@@ -60,7 +60,8 @@ void pacer_init(struct pacer *pacer, const struct memhint_process *process, enum
 	*pacer = (struct pacer){
 		.process = process,
 		.pace = pace,
-		.enough_usec = advice == MADV_COLD || advice == MADV_WILLNEED ? CHEAP_CALL_USEC : UINT64_MAX,
+		.enough_usec = advice == MADV_COLD || advice == MADV_WILLNEED ? CHEAP_CALL_USEC
+									      : UINT64_MAX,
 		.bound_usec = pace == MEMHINT_PACE_BOUND ? bound_usec : DEFAULT_BOUND_USEC,
 	};
 	choose_speed(pacer);
@@ -85,8 +86,9 @@ void pacer_account(struct pacer *pacer, uint64_t bytes, uint64_t spent_usec)
 	if (fitting < pacer->bytes)
 		pacer->bytes = fitting;
 	else if (bytes >= pacer->bytes / 2)
-		pacer->bytes += (fitting - pacer->bytes) / 2 < pacer->bytes ? (fitting - pacer->bytes) / 2 :
-									      pacer->bytes;
+		pacer->bytes += (fitting - pacer->bytes) / 2 < pacer->bytes
+					? (fitting - pacer->bytes) / 2
+					: pacer->bytes;
 	if (pacer->bytes < page_size())
 		pacer->bytes = page_size();
 	if (pacer->bytes > MAX_CALL_BYTES)

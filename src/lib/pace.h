@@ -14,12 +14,12 @@
 struct pacer {
 	const struct memhint_process *process;
 	enum memhint_pace pace;
-	uint64_t bound_usec;		/* of a target that runs */
-	uint64_t enough_usec;		/* no call needs to last longer */
-	uint64_t call_usec;		/* how long a call should last now */
-	uint64_t gap_usec;		/* 0: none */
-	uint64_t bytes;			/* for the next call */
-	uint64_t check_usec;		/* when to look again whether the target runs */
+	uint64_t bound_usec;  /* of a target that runs */
+	uint64_t enough_usec; /* no call needs to last longer */
+	uint64_t call_usec;   /* how long a call should last now */
+	uint64_t gap_usec;    /* 0: none */
+	uint64_t bytes;	      /* for the next call */
+	uint64_t check_usec;  /* when to look again whether the target runs */
 };
 
 void pacer_init(struct pacer *pacer, const struct memhint_process *process, enum memhint_pace pace,

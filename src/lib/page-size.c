@@ -24,7 +24,8 @@ uint64_t huge_page_size(void)
 
 	if (!known) {
 		/* Documentation/admin-guide/mm/transhuge.rst; the file is missing without THP. */
-		ssize_t n = fd_read_file_at(AT_FDCWD, "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+		ssize_t n = fd_read_file_at(AT_FDCWD,
+					    "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
 					    text, sizeof(text));
 
 		known = (n > 0 ? strtoull(text, NULL, 10) : 0) + 1;

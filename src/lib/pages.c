@@ -33,7 +33,7 @@
 #define PIECE_FAST_NSEC 20000
 
 /* Of the categories these two came later or may be missing, and are asked for only where known. */
-#define CATEGORIES_BASE                                                                       \
+#define CATEGORIES_BASE                                                                           \
 	(UAPI_PAGE_IS_WRITTEN | UAPI_PAGE_IS_FILE | UAPI_PAGE_IS_PRESENT | UAPI_PAGE_IS_SWAPPED | \
 	 UAPI_PAGE_IS_HUGE)
 
@@ -75,8 +75,8 @@ static int joiner_add(struct joiner *joiner, uint64_t start, uint64_t end, uint3
 /* One page of the page table, from its entry in pagemap. */
 struct pagemap_reader {
 	const struct pages *pages;
-	uint64_t huge_pages;		/* pages of a transparent huge page */
-	uint64_t known_frame;		/* first frame of the huge page that was asked about last */
+	uint64_t huge_pages;  /* pages of a transparent huge page */
+	uint64_t known_frame; /* first frame of the huge page that was asked about last */
 	bool known_is_zero;
 };
 
@@ -124,9 +124,9 @@ static int pagemap_scan(const struct pages *pages, uint64_t start, uint64_t end,
 			struct hold *hold, struct joiner *joiner)
 {
 	uint64_t entries[ENTRIES], size = page_bytes(), before;
-	struct pagemap_reader reader = {
-		.pages = pages, .huge_pages = size / sizeof(uint64_t), .known_frame = UINT64_MAX
-	};
+	struct pagemap_reader reader = { .pages = pages,
+					 .huge_pages = size / sizeof(uint64_t),
+					 .known_frame = UINT64_MAX };
 
 	while (start < end) {
 		uint64_t page = start / size, count = (end - start + size - 1) / size;

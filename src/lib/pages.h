@@ -10,27 +10,28 @@
 struct memhint_process;
 
 enum page_state {
-	PAGE_RESIDENT	= 1 << 0,	/* present; the shared zero page counts as nothing at all */
-	PAGE_SWAPPED	= 1 << 1,	/* a swap entry; guard markers and the like count as nothing */
-	PAGE_HUGE	= 1 << 2,	/* with PAGE_RESIDENT: mapped by a transparent huge page */
-	PAGE_SHARED	= 1 << 3,	/* with PAGE_RESIDENT: page of a file or of shared memory; if asked for */
+	PAGE_RESIDENT = 1 << 0, /* present; the shared zero page counts as nothing at all */
+	PAGE_SWAPPED = 1 << 1,	/* a swap entry; guard markers and the like count as nothing */
+	PAGE_HUGE = 1 << 2,	/* with PAGE_RESIDENT: mapped by a transparent huge page */
+	PAGE_SHARED =
+		1 << 3, /* with PAGE_RESIDENT: page of a file or of shared memory; if asked for */
 };
 
 /* Neighbouring pages in the same state. */
 struct page_run {
 	uint64_t start;
 	uint64_t end;
-	uint32_t state;			/* enum page_state, never 0 */
+	uint32_t state; /* enum page_state, never 0 */
 };
 
 struct pages {
-	int fd;				/* of /proc/PID/pagemap: keeps the address space that it was opened on */
+	int fd; /* of /proc/PID/pagemap: keeps the address space that it was opened on */
 	enum memhint_pages_reader reader;
-	uint32_t supported;		/* scan: the categories that this kernel knows; pagemap: 0, so no PAGE_HUGE */
-	bool shared;			/* tell PAGE_SHARED: set after opening; makes a scan five times slower */
-	bool gaps;			/* pause between pieces, so that the target can take its mmap lock */
-	uint64_t zero_frame;		/* pagemap: frame of the shared zero page; 0 unknown */
-	int frame_flags_fd;		/* pagemap: of /proc/kpageflags, knows the huge zero page; -1 none */
+	uint32_t supported; /* scan: the kernel's categories; pagemap: 0, so no PAGE_HUGE */
+	bool shared; /* tell PAGE_SHARED: set after opening; makes a scan five times slower */
+	bool gaps;   /* pause between pieces, so that the target can take its mmap lock */
+	uint64_t zero_frame; /* pagemap: frame of the shared zero page; 0 unknown */
+	int frame_flags_fd;  /* pagemap: of /proc/kpageflags, knows the huge zero page; -1 none */
 };
 
 /*

@@ -118,8 +118,8 @@ static int try_procmap_query(void)
 
 static int try_droppable(void)
 {
-	void *page = mmap(NULL, (size_t)page_size(), PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS,
-			  -1, 0);
+	void *page = mmap(NULL, (size_t)page_size(), PROT_READ | PROT_WRITE,
+			  MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return -errno;
@@ -180,36 +180,36 @@ static const struct {
 	const char *name;
 	const char *help;
 } features[MEMHINT_FEATURE_COUNT] = {
-	[MEMHINT_FEATURE_PIDFD] = {
-		"pidfd_open", "without it no process can be named safely: memhint needs Linux 5.3 or newer" },
-	[MEMHINT_FEATURE_PIDFS] = {
-		"pidfs", "without it (Linux 6.9) the unique id of a process is its start time" },
-	[MEMHINT_FEATURE_PROCESS_MADVISE] = {
-		"process_madvise", "without it (Linux 5.10) no other process can be hinted" },
-	[MEMHINT_FEATURE_REMOTE_COLD] = {
-		"remote_cold", "needs Linux 5.10, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE): run as root or use setcap" },
-	[MEMHINT_FEATURE_REMOTE_PAGEOUT] = {
-		"remote_pageout", "needs Linux 5.10, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE): run as root or use setcap" },
-	[MEMHINT_FEATURE_REMOTE_WILLNEED] = {
-		"remote_willneed", "needs Linux 5.15, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE): run as root or use setcap" },
-	[MEMHINT_FEATURE_REMOTE_COLLAPSE] = {
-		"remote_collapse", "needs Linux 6.1 with transparent huge pages, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE)" },
-	[MEMHINT_FEATURE_SELF_ANY] = {
-		"self_any", "without it (Linux 6.13) advice on oneself takes one madvise(2) a range" },
-	[MEMHINT_FEATURE_PAGEMAP_SCAN] = {
-		"pagemap_scan", "without it (Linux 6.7) pages are looked at one by one in pagemap, and huge pages cannot be told" },
-	[MEMHINT_FEATURE_PAGEMAP] = {
-		"pagemap", "without it (CONFIG_PROC_PAGE_MONITOR) what is resident cannot be measured page by page" },
-	[MEMHINT_FEATURE_PROCMAP_QUERY] = {
-		"procmap_query", "without it (Linux 6.11) one mapping is looked up in the text of maps" },
-	[MEMHINT_FEATURE_SMAPS] = {
-		"smaps", "without it (CONFIG_PROC_PAGE_MONITOR) and without BPF, locked and droppable memory cannot be told" },
-	[MEMHINT_FEATURE_BPF_VMA] = {
-		"bpf_vma", "needs Linux 6.7 with BTF, CAP_BPF and CAP_PERFMON (or root), and libmemhint-bpf; without it smaps is read" },
-	[MEMHINT_FEATURE_BPF_VMA_SEQ] = {
-		"bpf_vma_seq", "needs Linux 6.1 with BTF, CAP_BPF and CAP_PERFMON (or root), and libmemhint-bpf; without it smaps is read" },
-	[MEMHINT_FEATURE_DROPPABLE] = {
-		"droppable", "without it (Linux 6.11) there is no droppable memory to take care of" },
+	[MEMHINT_FEATURE_PIDFD] = { "pidfd_open",
+				    "without it no process can be named safely: memhint needs Linux 5.3 or newer" },
+	[MEMHINT_FEATURE_PIDFS] = { "pidfs",
+				    "without it (Linux 6.9) the unique id of a process is its start time" },
+	[MEMHINT_FEATURE_PROCESS_MADVISE] = { "process_madvise",
+					      "without it (Linux 5.10) no other process can be hinted" },
+	[MEMHINT_FEATURE_REMOTE_COLD] = { "remote_cold",
+					  "needs Linux 5.10, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE): run as root or use setcap" },
+	[MEMHINT_FEATURE_REMOTE_PAGEOUT] = { "remote_pageout",
+					     "needs Linux 5.10, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE): run as root or use setcap" },
+	[MEMHINT_FEATURE_REMOTE_WILLNEED] = { "remote_willneed",
+					      "needs Linux 5.15, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE): run as root or use setcap" },
+	[MEMHINT_FEATURE_REMOTE_COLLAPSE] = { "remote_collapse",
+					      "needs Linux 6.1 with transparent huge pages, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE)" },
+	[MEMHINT_FEATURE_SELF_ANY] = { "self_any",
+				       "without it (Linux 6.13) advice on oneself takes one madvise(2) a range" },
+	[MEMHINT_FEATURE_PAGEMAP_SCAN] = { "pagemap_scan",
+					   "without it (Linux 6.7) pages are looked at one by one in pagemap, and huge pages cannot be told" },
+	[MEMHINT_FEATURE_PAGEMAP] = { "pagemap",
+				      "without it (CONFIG_PROC_PAGE_MONITOR) what is resident cannot be measured page by page" },
+	[MEMHINT_FEATURE_PROCMAP_QUERY] = { "procmap_query",
+					    "without it (Linux 6.11) one mapping is looked up in the text of maps" },
+	[MEMHINT_FEATURE_SMAPS] = { "smaps",
+				    "without it (CONFIG_PROC_PAGE_MONITOR) and without BPF, locked and droppable memory cannot be told" },
+	[MEMHINT_FEATURE_BPF_VMA] = { "bpf_vma",
+				      "needs Linux 6.7 with BTF, CAP_BPF and CAP_PERFMON (or root), and libmemhint-bpf; without it smaps is read" },
+	[MEMHINT_FEATURE_BPF_VMA_SEQ] = { "bpf_vma_seq",
+					  "needs Linux 6.1 with BTF, CAP_BPF and CAP_PERFMON (or root), and libmemhint-bpf; without it smaps is read" },
+	[MEMHINT_FEATURE_DROPPABLE] = { "droppable",
+					"without it (Linux 6.11) there is no droppable memory to take care of" },
 };
 
 const char *memhint_feature_name(enum memhint_feature feature)

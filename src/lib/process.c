@@ -266,7 +266,8 @@ bool memhint_process_is_stopped(const struct memhint_process *process)
 	return cgroup_is_frozen(process->dirfd);
 }
 
-int memhint_process_stat(const struct memhint_process *process, struct memhint_process_stat *ret_stat)
+int memhint_process_stat(const struct memhint_process *process,
+			 struct memhint_process_stat *ret_stat)
 {
 	uint64_t tick_usec = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
 	struct memhint_process_stat result;

@@ -66,7 +66,8 @@ struct memhint_amount memhint_ranges_total(const struct memhint_ranges *ranges)
 	return ranges->total;
 }
 
-struct memhint_amount memhint_ranges_skipped(const struct memhint_ranges *ranges, enum memhint_skip reason)
+struct memhint_amount memhint_ranges_skipped(const struct memhint_ranges *ranges,
+					     enum memhint_skip reason)
 {
 	if ((unsigned int)reason >= MEMHINT_SKIP_COUNT)
 		return (struct memhint_amount){};
@@ -86,22 +87,14 @@ int memhint_ranges_get(const struct memhint_ranges *ranges, size_t index, uint64
 const char *memhint_skip_name(enum memhint_skip reason)
 {
 	static const char *const names[MEMHINT_SKIP_COUNT] = {
-		[MEMHINT_SKIP_LOCKED] = "locked",
-		[MEMHINT_SKIP_HUGETLB] = "hugetlb",
-		[MEMHINT_SKIP_PFNMAP] = "pfnmap",
-		[MEMHINT_SKIP_IO] = "io",
-		[MEMHINT_SKIP_DROPPABLE] = "droppable",
-		[MEMHINT_SKIP_SPECIAL] = "special",
-		[MEMHINT_SKIP_NO_ACCESS] = "no_access",
-		[MEMHINT_SKIP_EMPTY] = "empty",
-		[MEMHINT_SKIP_SWAPPED] = "swapped",
-		[MEMHINT_SKIP_RESIDENT] = "resident",
-		[MEMHINT_SKIP_HUGE] = "huge",
-		[MEMHINT_SKIP_UNALIGNED] = "unaligned",
-		[MEMHINT_SKIP_BUDGET] = "budget",
-		[MEMHINT_SKIP_CANCELLED] = "cancelled",
-		[MEMHINT_SKIP_DRY_RUN] = "dry_run",
-		[MEMHINT_SKIP_STOPPED] = "stopped",
+		[MEMHINT_SKIP_LOCKED] = "locked",	[MEMHINT_SKIP_HUGETLB] = "hugetlb",
+		[MEMHINT_SKIP_PFNMAP] = "pfnmap",	[MEMHINT_SKIP_IO] = "io",
+		[MEMHINT_SKIP_DROPPABLE] = "droppable", [MEMHINT_SKIP_SPECIAL] = "special",
+		[MEMHINT_SKIP_NO_ACCESS] = "no_access", [MEMHINT_SKIP_EMPTY] = "empty",
+		[MEMHINT_SKIP_SWAPPED] = "swapped",	[MEMHINT_SKIP_RESIDENT] = "resident",
+		[MEMHINT_SKIP_HUGE] = "huge",		[MEMHINT_SKIP_UNALIGNED] = "unaligned",
+		[MEMHINT_SKIP_BUDGET] = "budget",	[MEMHINT_SKIP_CANCELLED] = "cancelled",
+		[MEMHINT_SKIP_DRY_RUN] = "dry_run",	[MEMHINT_SKIP_STOPPED] = "stopped",
 	};
 
 	return (unsigned int)reason < MEMHINT_SKIP_COUNT ? names[reason] : NULL;

@@ -17,7 +17,7 @@ struct memhint_ranges {
 	struct range *items;
 	size_t count;
 	size_t capacity;
-	bool is_ascending;		/* sorted and without overlap */
+	bool is_ascending; /* sorted and without overlap */
 	struct memhint_amount total;
 	struct memhint_amount skipped[MEMHINT_SKIP_COUNT];
 };
@@ -31,7 +31,8 @@ static inline void amount_add(struct memhint_amount *amount, uint64_t bytes, uin
 	amount->ranges += ranges;
 }
 
-static inline void ranges_skip(struct memhint_ranges *ranges, enum memhint_skip reason, uint64_t bytes)
+static inline void ranges_skip(struct memhint_ranges *ranges, enum memhint_skip reason,
+			       uint64_t bytes)
 {
 	amount_add(&ranges->skipped[reason], bytes, 1);
 }

@@ -14,8 +14,8 @@
 
 struct measure {
 	const struct range *ranges;
-	size_t count;			/* of those looked at in one go */
-	size_t index;			/* the first that the runs have not passed */
+	size_t count; /* of those looked at in one go */
+	size_t index; /* the first that the runs have not passed */
 	struct memhint_usage usage;
 };
 
@@ -33,7 +33,8 @@ static int see_run(const struct page_run *run, void *userdata)
 		}
 		if (start >= run->end)
 			break;
-		bytes = (end < run->end ? end : run->end) - (start > run->start ? start : run->start);
+		bytes = (end < run->end ? end : run->end) -
+			(start > run->start ? start : run->start);
 		if (run->state & PAGE_RESIDENT)
 			measure->usage.rss_bytes += bytes;
 		if (run->state & PAGE_SWAPPED)
@@ -50,7 +51,8 @@ static size_t near_ranges(const struct memhint_ranges *ranges, size_t first)
 	size_t next = first + 1;
 
 	while (ranges->is_ascending && next < ranges->count &&
-	       ranges->items[next].start - ranges->items[next - 1].start - ranges->items[next - 1].length <=
+	       ranges->items[next].start - ranges->items[next - 1].start -
+			       ranges->items[next - 1].length <=
 		       NEAR_BYTES)
 		next++;
 	return next - first;
@@ -65,8 +67,8 @@ static int measure_span(const struct pages *pages, uint64_t start, uint64_t end,
 	for (; r == 0 && start < end; start += PIECE_BYTES) {
 		if (cancel && *cancel)
 			return -ECANCELED;
-		r = pages_scan(pages, start, end - start < PIECE_BYTES ? end : start + PIECE_BYTES, see_run,
-			       measure);
+		r = pages_scan(pages, start, end - start < PIECE_BYTES ? end : start + PIECE_BYTES,
+			       see_run, measure);
 	}
 	return r;
 }
@@ -85,8 +87,8 @@ int usage_measure(const struct pages *pages, const struct memhint_ranges *ranges
 		measure.ranges = &ranges->items[first];
 		measure.count = count;
 		measure.index = 0;
-		r = measure_span(pages, ranges->items[first].start, last->start + last->length, cancel,
-				 &measure);
+		r = measure_span(pages, ranges->items[first].start, last->start + last->length,
+				 cancel, &measure);
 		if (r < 0)
 			return r;
 	}

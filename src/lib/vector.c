@@ -32,7 +32,8 @@ static bool try_self(int advice)
 
 	if (pidfd < 0)
 		return false;
-	range.iov_base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	range.iov_base =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (range.iov_base == MAP_FAILED)
 		return false;
 	n = syscall(SYS_process_madvise, pidfd, &range, 1, advice, 0);

@@ -13,7 +13,8 @@
  * were done, or a negative errno if it failed in the first. If @is_self and the kernel does not take
  * this advice that way, one madvise(2) a range with the same result.
  */
-ssize_t vector_advise(int pidfd, bool is_self, const struct iovec *ranges, size_t count, int advice);
+ssize_t vector_advise(int pidfd, bool is_self, const struct iovec *ranges, size_t count,
+		      int advice);
 
 /* The loop of madvise(2) behind it. */
 ssize_t vector_advise_self_each(const struct iovec *ranges, size_t count, int advice);

@@ -33,7 +33,7 @@ void json_end(
 /* Any bytes: what is not UTF-8 becomes U+FFFD. NULL is written as null. */
 void json_string(struct json *json, const char *key, const char *value);
 __attribute__((format(printf, 3, 4))) void json_format(struct json *json, const char *key,
-							const char *format, ...);
+						       const char *format, ...);
 void json_u64(struct json *json, const char *key, uint64_t value);
 void json_i64(struct json *json, const char *key, int64_t value);
 void json_bool(struct json *json, const char *key, bool value);

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 
 enum log_level {
-	LOG_QUIET,			/* errors */
-	LOG_NORMAL,			/* and warnings */
-	LOG_VERBOSE,			/* and how it was done */
+	LOG_QUIET,   /* errors */
+	LOG_NORMAL,  /* and warnings */
+	LOG_VERBOSE, /* and how it was done */
 };
 
 void log_set_level(enum log_level level);

@@ -33,8 +33,8 @@ int machine_huge_pages(int sysfd, char *value, size_t size);
 
 enum machine_zram {
 	MACHINE_ZRAM_NONE,
-	MACHINE_ZRAM_MODULE,		/* to be loaded */
-	MACHINE_ZRAM_READY,		/* devices can be added */
+	MACHINE_ZRAM_MODULE, /* to be loaded */
+	MACHINE_ZRAM_READY,  /* devices can be added */
 };
 enum machine_zram machine_zram(int sysfd);
 

@@ -227,7 +227,7 @@ static int write_until_free(const char *path, uint64_t number)
 		r = write_number(path, number);
 		if (r != -EBUSY && r != -EAGAIN)
 			break;
-		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	}
 	return r;
 }

@@ -9,8 +9,8 @@
 #define SWAP_DEVICE_PATH_MAX 512
 
 enum swap_kind {
-	SWAP_ZRAM,			/* a hot-added /dev/zramN */
-	SWAP_FILE,			/* a file in a folder of the caller's */
+	SWAP_ZRAM, /* a hot-added /dev/zramN */
+	SWAP_FILE, /* a file in a folder of the caller's */
 };
 
 /*
@@ -20,10 +20,10 @@ enum swap_kind {
  */
 struct swap_device {
 	enum swap_kind kind;
-	bool exists;			/* the device was added or the file made */
-	bool is_on;			/* swapon(2) was tried */
-	bool loaded_module;		/* zram was not there before */
-	int zram_id;			/* N of /dev/zramN */
+	bool exists;	    /* the device was added or the file made */
+	bool is_on;	    /* swapon(2) was tried */
+	bool loaded_module; /* zram was not there before */
+	int zram_id;	    /* N of /dev/zramN */
 	char path[SWAP_DEVICE_PATH_MAX];
 	uint64_t size_bytes;
 };

@@ -10,8 +10,8 @@
 #define SWAP_AREAS_MAX 32 /* the kernel allows no more: MAX_SWAPFILES of include/linux/swap.h */
 
 struct swap_area {
-	char name[256];			/* path of the device or file */
-	bool is_file;			/* a file, else a block device */
+	char name[256]; /* path of the device or file */
+	bool is_file;	/* a file, else a block device */
 	int priority;
 	uint64_t total_bytes;
 	uint64_t used_bytes;
@@ -19,7 +19,7 @@ struct swap_area {
 	bool is_zram;
 	bool zram_known;		/* the numbers below were read */
 	uint64_t zram_original_bytes;	/* stored in it */
-	uint64_t zram_compressed_bytes;	/* what that was compressed to */
+	uint64_t zram_compressed_bytes; /* what that was compressed to */
 	uint64_t zram_memory_bytes;	/* memory that it takes */
 	uint64_t zram_limit_bytes;	/* memory that it may take; 0: no limit */
 };

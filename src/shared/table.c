@@ -13,7 +13,7 @@ struct table {
 	const struct term *term;
 	struct libscols_table *cols;
 	struct libscols_line *line;
-	bool failed;			/* ran out of memory: said once, when it is printed */
+	bool failed; /* ran out of memory: said once, when it is printed */
 };
 
 struct table *table_new(const struct term *term, const struct table_column *columns, size_t count)

@@ -13,8 +13,8 @@ struct table;
 
 struct table_column {
 	const char *title;
-	bool right;			/* numbers */
-	bool may_cut;			/* is shortened where the terminal is too narrow */
+	bool right;   /* numbers */
+	bool may_cut; /* is shortened where the terminal is too narrow */
 };
 
 /* NULL without memory. */
@@ -25,7 +25,7 @@ void table_free(struct table *table);
 void table_row(struct table *table);
 void table_set(struct table *table, size_t column, const char *text);
 __attribute__((format(printf, 3, 4))) void table_format(struct table *table, size_t column,
-							 const char *format, ...);
+							const char *format, ...);
 void table_colour(struct table *table, size_t column, enum term_colour colour);
 
 /* 0, or -ENOMEM also when that happened earlier. Write errors stay in @file. */

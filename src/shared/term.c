@@ -61,8 +61,7 @@ static char *repeat(char *out, const char *mark, unsigned count)
 	size_t length = strlen(mark);
 
 	while (count-- > 0) {
-		memcpy(out, mark, length);
-		out += length;
+		out = mempcpy(out, mark, length);
 	}
 	return out;
 }
@@ -105,9 +104,9 @@ struct bar_text term_bar(const struct term *term, unsigned width, uint64_t resid
 const char *term_colour(const struct term *term, enum term_colour colour)
 {
 	static const char *const sequences[] = {
-		[TERM_RESET] = "\033[0m",   [TERM_BOLD] = "\033[1m",	[TERM_DIM] = "\033[2m",
-		[TERM_RED] = "\033[31m",    [TERM_GREEN] = "\033[32m",	[TERM_YELLOW] = "\033[33m",
-		[TERM_BLUE] = "\033[34m",   [TERM_CYAN] = "\033[36m",
+		[TERM_RESET] = "\033[0m", [TERM_BOLD] = "\033[1m",   [TERM_DIM] = "\033[2m",
+		[TERM_RED] = "\033[31m",  [TERM_GREEN] = "\033[32m", [TERM_YELLOW] = "\033[33m",
+		[TERM_BLUE] = "\033[34m", [TERM_CYAN] = "\033[36m",
 	};
 
 	return term->colours ? sequences[colour] : "";

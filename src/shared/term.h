@@ -8,9 +8,9 @@
 
 struct term {
 	bool is_terminal;
-	bool colours;			/* a terminal, and neither NO_COLOR nor TERM=dumb */
-	bool utf8;			/* the locale's character set; main() calls setlocale() */
-	unsigned width;			/* in columns; 80 if it cannot be told */
+	bool colours;	/* a terminal, and neither NO_COLOR nor TERM=dumb */
+	bool utf8;	/* the locale's character set; main() calls setlocale() */
+	unsigned width; /* in columns; 80 if it cannot be told */
 	unsigned height;
 };
 

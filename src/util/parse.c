@@ -66,30 +66,38 @@ static int parse_scaled(const char *text, const struct unit *units, uint64_t *re
 
 int parse_bytes(const char *text, uint64_t *ret_bytes)
 {
-	static const struct unit units[] = {
-		{ "", 1 },
-		{ "B", 1 },
-		{ "K", 1ull << 10 }, { "KB", 1ull << 10 }, { "KiB", 1ull << 10 },
-		{ "M", 1ull << 20 }, { "MB", 1ull << 20 }, { "MiB", 1ull << 20 },
-		{ "G", 1ull << 30 }, { "GB", 1ull << 30 }, { "GiB", 1ull << 30 },
-		{ "T", 1ull << 40 }, { "TB", 1ull << 40 }, { "TiB", 1ull << 40 },
-		{}
-	};
+	static const struct unit units[] = { { "", 1 },
+					     { "B", 1 },
+					     { "K", 1ull << 10 },
+					     { "KB", 1ull << 10 },
+					     { "KiB", 1ull << 10 },
+					     { "M", 1ull << 20 },
+					     { "MB", 1ull << 20 },
+					     { "MiB", 1ull << 20 },
+					     { "G", 1ull << 30 },
+					     { "GB", 1ull << 30 },
+					     { "GiB", 1ull << 30 },
+					     { "T", 1ull << 40 },
+					     { "TB", 1ull << 40 },
+					     { "TiB", 1ull << 40 },
+					     {} };
 
 	return parse_scaled(text, units, ret_bytes);
 }
 
 int parse_usec(const char *text, uint64_t default_unit_usec, uint64_t *ret_usec)
 {
-	const struct unit units[] = {
-		{ "", default_unit_usec },
-		{ "us", 1 }, { "usec", 1 },
-		{ "ms", 1000 }, { "msec", 1000 },
-		{ "s", 1000000 }, { "sec", 1000000 },
-		{ "m", 60000000 }, { "min", 60000000 },
-		{ "h", 3600000000 },
-		{}
-	};
+	const struct unit units[] = { { "", default_unit_usec },
+				      { "us", 1 },
+				      { "usec", 1 },
+				      { "ms", 1000 },
+				      { "msec", 1000 },
+				      { "s", 1000000 },
+				      { "sec", 1000000 },
+				      { "m", 60000000 },
+				      { "min", 60000000 },
+				      { "h", 3600000000 },
+				      {} };
 
 	return parse_scaled(text, units, ret_usec);
 }

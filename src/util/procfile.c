@@ -48,7 +48,8 @@ int proc_stat_parse(const char *text, struct proc_stat *ret_stat)
 	if (!stat_number(close + 2, 4, &ppid) || !stat_number(close + 2, 9, &stat.flags) ||
 	    !stat_number(close + 2, 14, &stat.utime_ticks) ||
 	    !stat_number(close + 2, 15, &stat.stime_ticks) ||
-	    !stat_number(close + 2, 20, &threads) || !stat_number(close + 2, 22, &stat.start_ticks) ||
+	    !stat_number(close + 2, 20, &threads) ||
+	    !stat_number(close + 2, 22, &stat.start_ticks) ||
 	    !stat_number(close + 2, 26, &stat.start_code) ||
 	    !stat_number(close + 2, 28, &stat.start_stack) ||
 	    !stat_number(close + 2, 50, &stat.env_start))
@@ -83,9 +84,9 @@ int proc_status_parse(const char *text, struct proc_status *ret_status)
 		const char *key;
 		uint64_t *bytes;
 	} fields[] = {
-		{ "VmSize", &status.size_bytes },   { "RssAnon", &status.anon_bytes },
-		{ "RssFile", &status.file_bytes },  { "RssShmem", &status.shmem_bytes },
-		{ "VmSwap", &status.swap_bytes },   { "VmLck", &status.locked_bytes },
+		{ "VmSize", &status.size_bytes },  { "RssAnon", &status.anon_bytes },
+		{ "RssFile", &status.file_bytes }, { "RssShmem", &status.shmem_bytes },
+		{ "VmSwap", &status.swap_bytes },  { "VmLck", &status.locked_bytes },
 	};
 
 	if (!uids)

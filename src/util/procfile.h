@@ -11,12 +11,12 @@ struct proc_stat {
 	char comm[64];
 	char state;
 	pid_t ppid;
-	uint64_t flags;			/* PF_* of the kernel */
+	uint64_t flags; /* PF_* of the kernel */
 	uint64_t utime_ticks;
 	uint64_t stime_ticks;
 	uint32_t num_threads;
 	uint64_t start_ticks;
-	uint64_t start_code;		/* these three move with every exec; 0 without ptrace access */
+	uint64_t start_code; /* these three move with every exec; 0 without ptrace access */
 	uint64_t start_stack;
 	uint64_t env_start;
 };

@@ -24,7 +24,8 @@ int main(void)
 			printf("reader %s\n", memhint_reader_name((enum memhint_reader)i));
 	for (int i = 0; i < 16; i++)
 		if (is_known(memhint_pages_reader_name((enum memhint_pages_reader)i)))
-			printf("pages_reader %s\n", memhint_pages_reader_name((enum memhint_pages_reader)i));
+			printf("pages_reader %s\n",
+			       memhint_pages_reader_name((enum memhint_pages_reader)i));
 	for (int i = 0; i < 256; i++)
 		if (memhint_advice_name(i))
 			printf("%s %s\n", memhint_advice_is_remote(i) ? "remote_advice" : "advice",

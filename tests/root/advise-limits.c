@@ -44,7 +44,8 @@ static void set_up_locked(struct child_shared *shared)
 /* Memory of transparent huge pages that starts and ends inside one. */
 static void set_up_huge(struct child_shared *shared)
 {
-	char *memory = mmap(NULL, SIZE + HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = mmap(NULL, SIZE + HUGE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t aligned = ((uint64_t)memory + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE;
 
 	if (memory == MAP_FAILED || madvise(memory, SIZE + HUGE_SIZE, MADV_HUGEPAGE) < 0)
@@ -82,10 +83,11 @@ static void scene_begin(struct scene *scene, void (*setup)(struct child_shared *
 
 static int scene_advise(struct scene *scene, int advice)
 {
-	int r = memhint_advise(scene->process, scene->ranges, advice, &scene->options, &scene->result);
+	int r = memhint_advise(scene->process, scene->ranges, advice, &scene->options,
+			       &scene->result);
 
-	is(scene->result.advised.bytes + scene->result.skipped.bytes + scene->result.failed.bytes, SIZE,
-	   "every byte is accounted for");
+	is(scene->result.advised.bytes + scene->result.skipped.bytes + scene->result.failed.bytes,
+	   SIZE, "every byte is accounted for");
 	return r;
 }
 
@@ -105,7 +107,8 @@ static void test_budget(void)
 	scene.options.max_bytes = 3 * MIB + 5 * P;
 	is(scene_advise(&scene, MADV_COLD), 0, "a budget");
 	is(scene.result.advised.bytes, 3 * MIB + 5 * P, "is used to the last page");
-	is(scene.result.skipped_by[MEMHINT_SKIP_BUDGET].bytes, SIZE - 3 * MIB - 5 * P, "the rest is skipped");
+	is(scene.result.skipped_by[MEMHINT_SKIP_BUDGET].bytes, SIZE - 3 * MIB - 5 * P,
+	   "the rest is skipped");
 	scene.options.max_bytes = P - 1;
 	is(scene_advise(&scene, MADV_COLD), 0, "a budget below a page");
 	is(scene.result.advised.bytes, 0, "advises nothing");
@@ -130,7 +133,8 @@ static void test_budget_in_refusal(void)
 	is(scene_advise(&scene, MADV_COLD), 0, "a budget in a range with locked memory");
 	is(scene.result.advised.bytes, 6 * P, "is used to the last page");
 	is(scene.result.failed.bytes, 4 * P, "what is locked failed");
-	is(scene.result.skipped_by[MEMHINT_SKIP_BUDGET].bytes, SIZE - 10 * P, "the rest is skipped");
+	is(scene.result.skipped_by[MEMHINT_SKIP_BUDGET].bytes, SIZE - 10 * P,
+	   "the rest is skipped");
 	scene.options.max_bytes = 6 * P + 1;
 	is(scene_advise(&scene, MADV_COLD), 0, "a budget of not quite seven pages");
 	is(scene.result.advised.bytes, 6 * P, "is not exceeded");
@@ -176,15 +180,18 @@ static void test_cancel(void)
 	scene.options.cancel = &cancel_flag;
 	is(scene_advise(&scene, MADV_COLD), -ECANCELED, "cancelled before it starts");
 	is(scene.result.advised.bytes, 0, "nothing is advised");
-	is(scene.result.skipped_by[MEMHINT_SKIP_CANCELLED].bytes, SIZE, "all is skipped as cancelled");
+	is(scene.result.skipped_by[MEMHINT_SKIP_CANCELLED].bytes, SIZE,
+	   "all is skipped as cancelled");
 
 	/* Slow enough to be told about several times, and cancelled at the first. */
 	cancel_flag = progress_calls = 0;
 	scene.options.bytes_per_second = 16 * MIB;
 	scene.options.progress = cancel_from_progress;
 	is(scene_advise(&scene, MADV_COLD), -ECANCELED, "cancelled half-way by the flag");
-	ok(scene.result.advised.bytes > 0 && scene.result.advised.bytes < SIZE / 2, "some of it was advised");
-	ok(scene.result.skipped_by[MEMHINT_SKIP_CANCELLED].bytes > SIZE / 2, "the rest was cancelled");
+	ok(scene.result.advised.bytes > 0 && scene.result.advised.bytes < SIZE / 2,
+	   "some of it was advised");
+	ok(scene.result.skipped_by[MEMHINT_SKIP_CANCELLED].bytes > SIZE / 2,
+	   "the rest was cancelled");
 
 	cancel_flag = progress_calls = 0;
 	scene.options.progress = refuse_progress;
@@ -227,7 +234,8 @@ static void test_target_goes(void)
 	scene.options.bytes_per_second = 64 * MIB;
 	scene.options.progress = kill_target;
 	is(scene_advise(&scene, MADV_COLD), -ESRCH, "the target ends half-way");
-	ok(scene.result.advised.bytes > 0 && scene.result.advised.bytes < SIZE, "what was done is told");
+	ok(scene.result.advised.bytes > 0 && scene.result.advised.bytes < SIZE,
+	   "what was done is told");
 	ok(scene.result.skipped_by[MEMHINT_SKIP_STOPPED].bytes > 0, "and what was not");
 	ok(!scene.result.exec_seen, "it is not taken for an exec");
 	scene_end(&scene);
@@ -236,7 +244,8 @@ static void test_target_goes(void)
 	scene.options.bytes_per_second = 64 * MIB;
 	scene.options.progress = make_target_exec;
 	is(scene_advise(&scene, MADV_COLD), -ESRCH, "the target execs half-way");
-	ok(scene.result.advised.bytes > 0 && scene.result.advised.bytes < SIZE, "what was done is told");
+	ok(scene.result.advised.bytes > 0 && scene.result.advised.bytes < SIZE,
+	   "what was done is told");
 	ok(scene.result.exec_seen, "the exec is seen");
 	scene_end(&scene);
 
@@ -273,7 +282,8 @@ static void test_pace(void)
 
 static uint64_t huge_bytes(struct scene *scene)
 {
-	const struct memhint_map_options options = { .size = sizeof(options), .want = MEMHINT_MAP_PAGES };
+	const struct memhint_map_options options = { .size = sizeof(options),
+						     .want = MEMHINT_MAP_PAGES };
 	const struct memhint_vma *vma;
 	struct memhint_map *map;
 	uint64_t bytes;

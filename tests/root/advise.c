@@ -116,8 +116,8 @@ static void check_sums(const struct memhint_result *result, const char *what)
 	}
 	is(skipped.bytes, result->skipped.bytes, "%s: skipped is the sum of its reasons", what);
 	is(skipped.ranges, result->skipped.ranges, "%s: in ranges too", what);
-	is(result->advised.bytes + result->skipped.bytes + result->failed.bytes, result->requested.bytes,
-	   "%s: requested is the sum", what);
+	is(result->advised.bytes + result->skipped.bytes + result->failed.bytes,
+	   result->requested.bytes, "%s: requested is the sum", what);
 	is(result->advised.ranges + result->skipped.ranges + result->failed.ranges,
 	   result->requested.ranges, "%s: in ranges too", what);
 }
@@ -125,15 +125,16 @@ static void check_sums(const struct memhint_result *result, const char *what)
 struct expectation {
 	const char *what;
 	int place;
-	uint64_t pages;			/* of the mapping: what is requested */
+	uint64_t pages; /* of the mapping: what is requested */
 	uint64_t advised_pages, advised_ranges;
-	int reason;			/* of the other pages; -1: there are none */
+	int reason; /* of the other pages; -1: there are none */
 	uint64_t skipped_ranges;
 };
 
 /* One advice for what lies in one mapping of the target. */
-static void advise_mapping(struct memhint_process *process, const struct memhint_map *map, uint64_t start,
-			   uint64_t pages, int advice, struct memhint_result *result)
+static void advise_mapping(struct memhint_process *process, const struct memhint_map *map,
+			   uint64_t start, uint64_t pages, int advice,
+			   struct memhint_result *result)
 {
 	const struct memhint_filter filter = {
 		.size = sizeof(filter),
@@ -160,7 +161,8 @@ static void check_expectation(struct memhint_process *process, const struct memh
 	char what[128];
 
 	snprintf(what, sizeof(what), "%s of %s", memhint_advice_name(advice), want->what);
-	advise_mapping(process, map, child->shared->address[want->place], want->pages, advice, &result);
+	advise_mapping(process, map, child->shared->address[want->place], want->pages, advice,
+		       &result);
 	is(result.requested.bytes, want->pages * P, "%s: requested", what);
 	is(result.advised.bytes, want->advised_pages * P, "%s: advised bytes", what);
 	is(result.advised.ranges, want->advised_ranges, "%s: advised ranges", what);
@@ -168,7 +170,8 @@ static void check_expectation(struct memhint_process *process, const struct memh
 	if (want->reason >= 0) {
 		is(result.skipped_by[want->reason].bytes, (want->pages - want->advised_pages) * P,
 		   "%s: skipped as %s", what, memhint_skip_name((enum memhint_skip)want->reason));
-		is(result.skipped_by[want->reason].ranges, want->skipped_ranges, "%s: skipped ranges", what);
+		is(result.skipped_by[want->reason].ranges, want->skipped_ranges,
+		   "%s: skipped ranges", what);
 	}
 	check_sums(&result, what);
 	if (advice == MADV_PAGEOUT && want->advised_pages) {
@@ -179,16 +182,19 @@ static void check_expectation(struct memhint_process *process, const struct memh
 	}
 }
 
-static void open_target(struct child *child, struct memhint_process **process, struct memhint_map **map)
+static void open_target(struct child *child, struct memhint_process **process,
+			struct memhint_map **map)
 {
-	const struct memhint_map_options options = { .size = sizeof(options), .want = MEMHINT_MAP_FLAGS };
+	const struct memhint_map_options options = { .size = sizeof(options),
+						     .want = MEMHINT_MAP_FLAGS };
 
 	child_start(child, set_up, NULL);
 	must(memhint_process_open(P_PID, (id_t)child->pid, process) == 0);
 	must(memhint_map_open(*process, &options, map) == 0);
 }
 
-static void close_target(struct child *child, struct memhint_process *process, struct memhint_map *map)
+static void close_target(struct child *child, struct memhint_process *process,
+			 struct memhint_map *map)
 {
 	memhint_map_close(map);
 	memhint_process_close(process);
@@ -205,8 +211,8 @@ static void test_numbers(int advice)
 		{ "memory without access", NO_ACCESS, 16, 0, 0, MEMHINT_SKIP_NO_ACCESS, 1 },
 		{ "a reserve of 5 GiB", RESERVE, (5ull << 30) / P, 3, 1, MEMHINT_SKIP_EMPTY, 2 },
 	};
-	static const struct expectation droppable = { "droppable memory", DROPPABLE, 16, 0, 0,
-						       MEMHINT_SKIP_DROPPABLE, 1 };
+	static const struct expectation droppable = { "droppable memory",     DROPPABLE, 16, 0, 0,
+						      MEMHINT_SKIP_DROPPABLE, 1 };
 	struct memhint_process *process;
 	struct memhint_map *map;
 	struct child child;
@@ -253,10 +259,12 @@ static void test_many(void)
 	struct child child;
 
 	open_target(&child, &process, &map);
-	advise_mapping(process, map, child.shared->address[MANY], 2 * MANY_COUNT, MADV_COLD, &result);
+	advise_mapping(process, map, child.shared->address[MANY], 2 * MANY_COUNT, MADV_COLD,
+		       &result);
 	is(result.advised.ranges, MANY_COUNT, "10,000 mappings: all advised");
 	is(result.advised.bytes, MANY_COUNT * P, "10,000 mappings: bytes");
-	is(result.skipped_by[MEMHINT_SKIP_NO_ACCESS].ranges, MANY_COUNT, "10,000 mappings: the gaps skipped");
+	is(result.skipped_by[MEMHINT_SKIP_NO_ACCESS].ranges, MANY_COUNT,
+	   "10,000 mappings: the gaps skipped");
 	ok(result.syscalls >= 10 && result.syscalls < 100, "10,000 mappings: in %llu system calls",
 	   (unsigned long long)result.syscalls);
 	check_sums(&result, "10,000 mappings");
@@ -275,7 +283,8 @@ static void note_failure(const struct memhint_failure *failure, void *userdata)
 /* Ranges given by hand, over memory that refuses in the middle. */
 static void test_refusals(void)
 {
-	const struct memhint_advise_options options = { .size = sizeof(options), .failure = note_failure };
+	const struct memhint_advise_options options = { .size = sizeof(options),
+							.failure = note_failure };
 	struct memhint_process *process;
 	struct memhint_result result;
 	struct memhint_ranges *ranges;
@@ -306,7 +315,8 @@ static void test_refusals(void)
 	must(memhint_ranges_add(ranges, child.shared->address[FULL], 64 * P) == 0);
 	must(memhint_ranges_add(ranges, refusing, 12 * P) == 0);
 	must(memhint_ranges_add(ranges, holed, 4 * P) == 0);
-	is(memhint_advise(process, ranges, MADV_COLD, &options, &result), 0, "locked memory in the middle");
+	is(memhint_advise(process, ranges, MADV_COLD, &options, &result), 0,
+	   "locked memory in the middle");
 	is(result.advised.bytes, (64 + 8 + 4) * P, "locked: all but that was advised");
 	is(result.failed.bytes, 4 * P, "locked: just that failed");
 	is(result.first_failure.start, refusing + 4 * P, "locked: where");
@@ -316,7 +326,8 @@ static void test_refusals(void)
 
 	must(memhint_ranges_new(&ranges) == 0);
 	must(memhint_ranges_add(ranges, 1ull << 46, 4 * P) == 0);
-	is(memhint_advise(process, ranges, MADV_COLD, &options, &result), 0, "nothing mapped at all");
+	is(memhint_advise(process, ranges, MADV_COLD, &options, &result), 0,
+	   "nothing mapped at all");
 	is(result.failed.bytes, 4 * P, "unmapped: failed");
 	is(result.advised.bytes, 0, "unmapped: nothing advised");
 	memhint_ranges_free(ranges);

@@ -59,7 +59,8 @@ static void set_up(struct child_shared *shared)
 
 int main(void)
 {
-	struct memhint_advise_options options = { .size = sizeof(options), .flags = MEMHINT_ADVISE_MEASURE };
+	struct memhint_advise_options options = { .size = sizeof(options),
+						  .flags = MEMHINT_ADVISE_MEASURE };
 	struct memhint_process *process;
 	struct memhint_ranges *ranges;
 	struct memhint_result result;
@@ -82,7 +83,8 @@ int main(void)
 	allocations = 0;
 	options.map = map;
 	must(memhint_advise(process, ranges, MADV_COLD, &options, &result) == 0);
-	ok(result.advised.ranges >= MAPPINGS, "advised %llu ranges", (unsigned long long)result.advised.ranges);
+	ok(result.advised.ranges >= MAPPINGS, "advised %llu ranges",
+	   (unsigned long long)result.advised.ranges);
 	is(allocations, 0, "advising them: none");
 	memhint_ranges_free(ranges);
 	memhint_map_close(map);

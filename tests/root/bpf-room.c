@@ -29,7 +29,7 @@ static const struct bpf_room *room;
 static const char *const way_names[] = { "run", "seq" };
 static bool has_way[BPF_ROOM_WAYS];
 
-#define for_each_way(way) \
+#define for_each_way(way)                                                      \
 	for (enum bpf_room_way way = BPF_ROOM_RUN; way < BPF_ROOM_WAYS; way++) \
 		if (has_way[way])
 
@@ -177,8 +177,8 @@ static void test_sorts(void)
 		skip_one("one is droppable", "this kernel has no MAP_DROPPABLE");
 	if (child.shared->number[NUMBER_HUGETLB])
 		ok(smaps_has(&smaps, MEMHINT_KIND_ANON, MEMHINT_VMA_HUGETLB) &&
-		   smaps_has(&smaps, MEMHINT_KIND_SHMEM, MEMHINT_VMA_HUGETLB) &&
-		   smaps_has(&smaps, MEMHINT_KIND_FILE, MEMHINT_VMA_HUGETLB),
+			   smaps_has(&smaps, MEMHINT_KIND_SHMEM, MEMHINT_VMA_HUGETLB) &&
+			   smaps_has(&smaps, MEMHINT_KIND_FILE, MEMHINT_VMA_HUGETLB),
 		   "some are of hugetlbfs");
 	else
 		skip_one("some are of hugetlbfs", "this kernel has no hugetlbfs");
@@ -187,12 +187,13 @@ static void test_sorts(void)
 	else
 		skip_one("one is a device", "no loop device can be opened");
 	if (child.shared->number[NUMBER_UFFD])
-		ok(smaps_has(&smaps, MEMHINT_KIND_ANON, MEMHINT_VMA_UFFD), 
+		ok(smaps_has(&smaps, MEMHINT_KIND_ANON, MEMHINT_VMA_UFFD),
 		   "%d are in a userfaultfd", (int)child.shared->number[NUMBER_UFFD]);
 	else
 		skip_one("some are in a userfaultfd", "this kernel has no userfaultfd");
 
-	for_each_way (way) {
+	for_each_way(way)
+	{
 		struct list list;
 
 		is(list_read(way, child.pid, &list), 0, "%s: every sort", way_names[way]);
@@ -236,7 +237,8 @@ static void test_batches(void)
 	child_start(&child, setup_10000, NULL);
 	smaps_read(child.pid, &smaps);
 	ok(smaps.count > 10000, "the target has over 10,000 mappings");
-	for_each_way (way) {
+	for_each_way(way)
+	{
 		struct bpf_room_space space = { 1, 1 };
 		int seen = 0, fd = pidfd_of(child.pid);
 		struct list list;
@@ -258,8 +260,16 @@ static void test_batches(void)
 /* ---- the address space as a whole ---- */
 
 enum command {
-	TOUCH, READ_FAULT, MADVISE_COLD, MADVISE_PAGEOUT, MADVISE_WILLNEED, MMAP, MPROTECT, BRK,
-	MUNMAP, COMMANDS
+	TOUCH,
+	READ_FAULT,
+	MADVISE_COLD,
+	MADVISE_PAGEOUT,
+	MADVISE_WILLNEED,
+	MMAP,
+	MPROTECT,
+	BRK,
+	MUNMAP,
+	COMMANDS
 };
 
 static const struct {
@@ -281,8 +291,8 @@ static char *space_memory;
 
 static void setup_space(struct child_shared *shared)
 {
-	space_memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			    0);
+	space_memory =
+		mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(space_memory != MAP_FAILED);
 	must(madvise(space_memory, 1 << 20, MADV_NOHUGEPAGE) == 0 || errno == EINVAL);
 }
@@ -320,7 +330,8 @@ static void test_space(void)
 	struct bpf_room_space before, after;
 	struct child child;
 
-	for_each_way (way) {
+	for_each_way(way)
+	{
 		struct list list;
 
 		child_start(&child, setup_space, command_space);
@@ -335,7 +346,7 @@ static void test_space(void)
 		}
 		is(list_read(way, child.pid, &list), 0, "%s: read", way_names[way]);
 		ok(list.space.generation == before.generation &&
-		   list.space.exec_id == before.exec_id,
+			   list.space.exec_id == before.exec_id,
 		   "%s: the list comes with the same", way_names[way]);
 		list_done(&list);
 		for (int i = 0; i < COMMANDS; i++) {
@@ -364,7 +375,8 @@ static int be_exec_target(int ready)
 
 static void test_exec(void)
 {
-	for_each_way (way) {
+	for_each_way(way)
+	{
 		struct bpf_room_space before, after;
 		int go[2], ready[2];
 		char byte, number[12];
@@ -408,7 +420,8 @@ static int read_pidfd(enum bpf_room_way way, int pidfd, pid_t pid)
 
 static void test_gone(void)
 {
-	for_each_way (way) {
+	for_each_way(way)
+	{
 		struct bpf_room_space space = {};
 		struct child child, other;
 		int fd;
@@ -449,7 +462,8 @@ static bool is_kthreadd(void)
 
 static void test_kernel_thread(void)
 {
-	for_each_way (way) {
+	for_each_way(way)
+	{
 		int fd;
 
 		if (!is_kthreadd()) {
@@ -476,7 +490,8 @@ static void *read_often(void *userdata)
 	struct reader *reader = userdata;
 
 	for (int i = 0; i < 50; i++)
-		for_each_way (way) {
+		for_each_way(way)
+		{
 			struct list list;
 
 			reader->failures += list_read(way, reader->pid, &list) != 0 ||
@@ -593,7 +608,8 @@ static void test_busy(void)
 
 	child_start(&child, setup_busy, NULL);
 	start = child.shared->address[ADDRESS_BUSY];
-	for_each_way (way) {
+	for_each_way(way)
+	{
 		size_t done = 0, busy = 0, wrong = 0;
 
 		for (int i = 0; i < 100; i++) {
@@ -644,7 +660,8 @@ static int load_without_rights(void)
 	int wrong = 0;
 
 	drop_rights();
-	for_each_way (way) {
+	for_each_way(way)
+	{
 		int r = room->load(way);
 
 		if (r != -EPERM && r != -EACCES) {
@@ -663,10 +680,10 @@ static int read_without_ptrace(void)
 	int wrong = 0, fd = pidfd_of(foreign_pid);
 
 	/* The programs are loaded by then: only the access to the other process is missing. */
-	for_each_way (way)
-		wrong |= room->load(way) != 0;
+	for_each_way(way) wrong |= room->load(way) != 0;
 	must(setresuid(65534, 65534, 65534) == 0);
-	for_each_way (way) {
+	for_each_way(way)
+	{
 		int r = read_pidfd(way, fd, foreign_pid);
 
 		if (r != -EACCES) {

@@ -33,7 +33,9 @@ static uint64_t page;
 static int snapshot(struct memhint_process *process, enum memhint_reader reader, uint32_t want,
 		    struct memhint_map **ret_map)
 {
-	struct memhint_map_options options = { .size = sizeof(options), .want = want, .reader = reader };
+	struct memhint_map_options options = { .size = sizeof(options),
+					       .want = want,
+					       .reader = reader };
 
 	return memhint_map_open(process, &options, ret_map);
 }
@@ -63,7 +65,8 @@ static long change(int what, struct child_shared *shared)
 		execl("/bin/sleep", "sleep", "1000", (char *)NULL);
 		return errno;
 	case MAP_ONE:
-		one = mmap(NULL, 64 * page, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		one = mmap(NULL, 64 * page, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1,
+			   0);
 		shared->address[0] = (uint64_t)one;
 		return one == MAP_FAILED;
 	case UNMAP_ONE:
@@ -106,9 +109,10 @@ static void test_exec(enum memhint_reader reader)
 	is(memhint_map_refresh(map), -ESRCH, "%s: it cannot be read again", name);
 	ok(memhint_map_count(map) == count && memhint_map_get(map, 0)->start == first,
 	   "%s: the old snapshot stays", name);
-	is(snapshot(process, reader, MEMHINT_MAP_NAMES, &fresh), 0, "%s: the new one can be read", name);
-	ok(strstr(memhint_map_get(fresh, 0)->name, "sleep") != NULL, "%s: and is of another program",
+	is(snapshot(process, reader, MEMHINT_MAP_NAMES, &fresh), 0, "%s: the new one can be read",
 	   name);
+	ok(strstr(memhint_map_get(fresh, 0)->name, "sleep") != NULL,
+	   "%s: and is of another program", name);
 	is(memhint_map_lookup(process, 0, &vma), 0, "%s: lookup sees the new one", name);
 	is(vma.start, memhint_map_get(fresh, 0)->start, "%s: at its first address", name);
 	memhint_map_close(fresh);
@@ -197,7 +201,8 @@ static void share_space(struct child_shared *shared)
 {
 	static char stack[65536] __attribute__((aligned(16)));
 
-	shared->number[0] = (uint64_t)clone(shared_space, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	shared->number[0] =
+		(uint64_t)clone(shared_space, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
 	close(gone[1]); /* not shared: the last one closes with the exec */
 }
 
@@ -217,7 +222,8 @@ static void test_shared_space(void)
 	must(write(go[1], &byte, 1) == 1);
 	must(read(gone[0], &byte, 1) == 0);
 	ok(memhint_process_is_alive(process), "one of them execs");
-	ok(!memhint_map_is_current(map), "it is no longer that one's, though the other still has it");
+	ok(!memhint_map_is_current(map),
+	   "it is no longer that one's, though the other still has it");
 	is(memhint_map_refresh(map), -ESRCH, "and cannot be read again");
 	memhint_map_close(map);
 	kill((pid_t)child.shared->number[0], SIGKILL);
@@ -254,8 +260,8 @@ static void test_exec_during(char *program)
 		struct memhint_map *map = NULL;
 		unsigned int stacks = 0;
 		uint64_t end = 0;
-		int r = snapshot(process, readers[i % READERS], MEMHINT_MAP_NAMES | MEMHINT_MAP_PAGES,
-				 &map);
+		int r = snapshot(process, readers[i % READERS],
+				 MEMHINT_MAP_NAMES | MEMHINT_MAP_PAGES, &map);
 
 		if (r == -EOPNOTSUPP)
 			continue;
@@ -283,7 +289,8 @@ static void test_exec_during(char *program)
 	}
 	is(wrong, 0, "500 snapshots of a process that execs all the time");
 	ok(spaces > 1, "which has had more than one address space");
-	printf("# %u were whole, %u met an exec each time, %u address spaces\n", good, gone_by, spaces);
+	printf("# %u were whole, %u met an exec each time, %u address spaces\n", good, gone_by,
+	       spaces);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	memhint_process_close(process);
@@ -525,8 +532,10 @@ static long nobody_looks(int what, struct child_shared *shared)
 	for (size_t i = 0; i < READERS; i++)
 		for (int j = MEMHINT_PAGES_AUTO; j <= MEMHINT_PAGES_SMAPS; j++) {
 			struct memhint_map_options options = {
-				.size = sizeof(options), .want = MEMHINT_MAP_PAGES,
-				.reader = readers[i], .pages_reader = (enum memhint_pages_reader)j,
+				.size = sizeof(options),
+				.want = MEMHINT_MAP_PAGES,
+				.reader = readers[i],
+				.pages_reader = (enum memhint_pages_reader)j,
 			};
 			int r = memhint_map_open(process, &options, &map);
 
@@ -594,8 +603,9 @@ static void test_options(void)
 	ok(!memhint_map_get(map, memhint_map_count(map)), "nothing past the end");
 	ok(!memhint_map_find(map, UINT64_MAX), "nothing above all");
 	memhint_map_close(map);
-	options = (struct memhint_map_options){ .size = offsetof(struct memhint_map_options, reader),
-						.reader = 17 };
+	options =
+		(struct memhint_map_options){ .size = offsetof(struct memhint_map_options, reader),
+					      .reader = 17 };
 	is(memhint_map_open(self, &options, &map), 0, "options of an earlier version");
 	ok(memhint_map_get(map, 0)->name == NULL, "no names");
 	memhint_map_close(map);

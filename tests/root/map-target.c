@@ -64,13 +64,14 @@ static void missing(const char *what)
 {
 	size_t used = strlen(target->missing);
 
-	snprintf(target->missing + used, sizeof(target->missing) - used, "%s%s", used ? ", " : "", what);
+	snprintf(target->missing + used, sizeof(target->missing) - used, "%s%s", used ? ", " : "",
+		 what);
 }
 
 static char *map(uint64_t pages, int protection, int flags, int fd)
 {
-	char *memory = mmap(place(pages * page, page), pages * page, protection,
-			    flags | MAP_FIXED, fd, 0);
+	char *memory =
+		mmap(place(pages * page, page), pages * page, protection, flags | MAP_FIXED, fd, 0);
 
 	must(memory != MAP_FAILED);
 	return memory;
@@ -129,29 +130,34 @@ static void make_anon(void)
 	write_pages(p, 64);
 	describe("paged out", p, 64 * page, MEMHINT_KIND_ANON, rw, 0, 64)->paged_out = true;
 	p = map_anon(4, READ_WRITE);
-	must(syscall(SYS_mlock, p, 4 * page) == 0); /* the address sanitizer's mlock() does nothing */
+	must(syscall(SYS_mlock, p, 4 * page) ==
+	     0); /* the address sanitizer's mlock() does nothing */
 	describe("locked", p, 4 * page, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_LOCKED, 4, 0);
 	p = map_anon(4, READ_WRITE);
 	must(madvise(p, 4 * page, MADV_DONTDUMP) == 0);
-	describe("not for core dumps", p, 4 * page, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_DONTDUMP, 0, 0);
+	describe("not for core dumps", p, 4 * page, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_DONTDUMP, 0,
+		 0);
 	p = map_anon(4, READ_WRITE);
 	if (madvise(p, 4 * page, MADV_MERGEABLE) == 0)
-		describe("mergeable", p, 4 * page, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_MERGEABLE, 0, 0);
+		describe("mergeable", p, 4 * page, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_MERGEABLE, 0,
+			 0);
 	else
 		missing("MADV_MERGEABLE");
 	/* Executable, so that it does not merge with the other reserve. */
-	p = mmap(NULL, 5ull << 30, READ_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		 -1, 0);
+	p = mmap(NULL, 5ull << 30, READ_WRITE | PROT_EXEC,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	must(p != MAP_FAILED);
 	must(madvise(p, 5ull << 30, MADV_NOHUGEPAGE) == 0);
 	write_pages(p + (1ull << 30), 3);
 	write_pages(p + (5ull << 30) - page, 1);
-	reserve = mmap(NULL, 128ull << 30, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	reserve = mmap(NULL, 128ull << 30, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
 	must(reserve != MAP_FAILED);
 	must(madvise(reserve, 128ull << 30, MADV_NOHUGEPAGE) == 0);
 	write_pages(reserve + (100ull << 30), 3);
 	describe("reserve of 128 GiB", reserve, 128ull << 30, MEMHINT_KIND_ANON, rw, 3, 0);
-	describe("reserve of 5 GiB", p, 5ull << 30, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_NOHUGEPAGE, 4, 0);
+	describe("reserve of 5 GiB", p, 5ull << 30, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_NOHUGEPAGE,
+		 4, 0);
 }
 
 static void make_odd(void)
@@ -164,7 +170,8 @@ static void make_odd(void)
 		 MAP_DROPPABLE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	if (p != MAP_FAILED) {
 		write_pages(p, 2);
-		describe("droppable", p, 4 * page, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_DROPPABLE, 2, 0);
+		describe("droppable", p, 4 * page, MEMHINT_KIND_ANON, rw | MEMHINT_VMA_DROPPABLE, 2,
+			 0);
 	} else {
 		missing("MAP_DROPPABLE");
 	}
@@ -198,7 +205,8 @@ static void make_odd(void)
 		write_pages(p, HUGE_BYTES / page);
 		read_pages(p + HUGE_BYTES, 1);
 		describe("transparent huge pages", p, 2 * HUGE_BYTES, MEMHINT_KIND_ANON,
-			 rw | MEMHINT_VMA_HUGEPAGE, HUGE_BYTES / page, 0)->may_be_huge = true;
+			 rw | MEMHINT_VMA_HUGEPAGE, HUGE_BYTES / page, 0)
+			->may_be_huge = true;
 	} else {
 		missing("transparent huge pages");
 	}
@@ -209,7 +217,8 @@ static void make_uffd(void)
 {
 	const uint32_t rw = MEMHINT_VMA_READ | MEMHINT_VMA_WRITE;
 	struct uffdio_api api = { .api = UFFD_API,
-				  .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_WP_UNPOPULATED };
+				  .features =
+					  UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_WP_UNPOPULATED };
 	struct uffdio_writeprotect protect = { .mode = UFFDIO_WRITEPROTECT_MODE_WP };
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_WP };
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
@@ -251,7 +260,8 @@ static void make_shared(void)
 	snprintf(piece->name, sizeof(piece->name), "/memfd:a name (deleted)");
 	p = map(8, READ_WRITE, MAP_PRIVATE, fd);
 	write_pages(p, 3);
-	describe("private memory from a memfd", p, 8 * page, MEMHINT_KIND_SHMEM, MEMHINT_VMA_WRITE, 3, 0);
+	describe("private memory from a memfd", p, 8 * page, MEMHINT_KIND_SHMEM, MEMHINT_VMA_WRITE,
+		 3, 0);
 	close(fd);
 
 	id = shmget(IPC_PRIVATE, 4 * page, IPC_CREAT | 0600);
@@ -268,7 +278,8 @@ static void make_shared(void)
 	p = map(4, READ_WRITE, MAP_PRIVATE, fd);
 	write_pages(p, 2);
 	close(fd);
-	piece = describe("private /dev/zero", p, 4 * page, MEMHINT_KIND_ANON, MEMHINT_VMA_WRITE, 2, 0);
+	piece = describe("private /dev/zero", p, 4 * page, MEMHINT_KIND_ANON, MEMHINT_VMA_WRITE, 2,
+			 0);
 	snprintf(piece->name, sizeof(piece->name), "/dev/zero");
 }
 
@@ -332,8 +343,8 @@ static void make_files(void)
 /* Every second page gets another protection, and so a mapping of its own. */
 static void make_small(void)
 {
-	char *p = mmap(NULL, (2 * TARGET_SMALL + 1) * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		       0);
+	char *p = mmap(NULL, (2 * TARGET_SMALL + 1) * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
 
 	must(p != MAP_FAILED);
 	target->small_start = (uint64_t)p;

@@ -74,19 +74,20 @@ static const char *difference(const struct memhint_map *a, const struct memhint_
 			 "%s: %llx-%llx +%llx %x %s '%s' %llu %llu %llu and "
 			 "%llx-%llx +%llx %x %s '%s' %llu %llu %llu",
 			 what, (unsigned long long)x->start, (unsigned long long)x->end,
-			 (unsigned long long)x->offset, x->flags, memhint_kind_name(x->kind), x->name,
-			 (unsigned long long)x->resident_bytes, (unsigned long long)x->swapped_bytes,
-			 (unsigned long long)x->huge_bytes, (unsigned long long)y->start,
-			 (unsigned long long)y->end, (unsigned long long)y->offset, y->flags,
-			 memhint_kind_name(y->kind), y->name, (unsigned long long)y->resident_bytes,
+			 (unsigned long long)x->offset, x->flags, memhint_kind_name(x->kind),
+			 x->name, (unsigned long long)x->resident_bytes,
+			 (unsigned long long)x->swapped_bytes, (unsigned long long)x->huge_bytes,
+			 (unsigned long long)y->start, (unsigned long long)y->end,
+			 (unsigned long long)y->offset, y->flags, memhint_kind_name(y->kind),
+			 y->name, (unsigned long long)y->resident_bytes,
 			 (unsigned long long)y->swapped_bytes, (unsigned long long)y->huge_bytes);
 		return text;
 	}
 	return NULL;
 }
 
-static void compare(struct child *child, struct memhint_process *process, enum memhint_reader reader,
-		    enum memhint_pages_reader pages_reader)
+static void compare(struct child *child, struct memhint_process *process,
+		    enum memhint_reader reader, enum memhint_pages_reader pages_reader)
 {
 	const char *why = "the target cannot be paged out";
 	char name[64];
@@ -100,7 +101,8 @@ static void compare(struct child *child, struct memhint_process *process, enum m
 		if (child_tell(child, TARGET_PAGEOUT) != 0)
 			continue;
 		r = snapshot(process, reader, pages_reader, &a);
-		if (r == -EOPNOTSUPP && (reader == MEMHINT_READER_BPF || reader == MEMHINT_READER_BPF_SEQ)) {
+		if (r == -EOPNOTSUPP &&
+		    (reader == MEMHINT_READER_BPF || reader == MEMHINT_READER_BPF_SEQ)) {
 			skip_one(name, "the BPF room is not there or does not work here");
 			return;
 		}
@@ -149,7 +151,8 @@ static bool piece_is_right(const struct memhint_map *map, const struct piece *pi
 {
 	struct sum sum = sum_of(map, piece);
 
-	return sum.mappings == 1 && sum.same && sum.resident_bytes == piece->resident_pages * page &&
+	return sum.mappings == 1 && sum.same &&
+	       sum.resident_bytes == piece->resident_pages * page &&
 	       sum.swapped_bytes == piece->swapped_pages * page &&
 	       (piece->may_be_huge ? sum.huge_bytes <= sum.resident_bytes : sum.huge_bytes == 0);
 }
@@ -174,10 +177,12 @@ static uint64_t small_wrong(const struct memhint_map *map, const struct target *
 }
 
 /* What the target is known to have, against what is found. */
-static void test_numbers(struct child *child, struct target *target, struct memhint_process *process,
-			 enum memhint_reader reader, enum memhint_pages_reader pages_reader)
+static void test_numbers(struct child *child, struct target *target,
+			 struct memhint_process *process, enum memhint_reader reader,
+			 enum memhint_pages_reader pages_reader)
 {
-	const char *names[] = { memhint_reader_name(reader), memhint_pages_reader_name(pages_reader) };
+	const char *names[] = { memhint_reader_name(reader),
+				memhint_pages_reader_name(pages_reader) };
 	struct memhint_map *map = NULL;
 	uint64_t wrong = 0;
 
@@ -206,7 +211,8 @@ static void test_numbers(struct child *child, struct target *target, struct memh
 			       (unsigned long long)piece->swapped_pages,
 			       (unsigned long long)(sum.huge_bytes / page));
 	}
-	is(small_wrong(map, target), 0, "%s, %s: %u small mappings", names[0], names[1], TARGET_SMALL);
+	is(small_wrong(map, target), 0, "%s, %s: %u small mappings", names[0], names[1],
+	   TARGET_SMALL);
 	memhint_map_close(map);
 }
 
@@ -274,7 +280,8 @@ int main(void)
 {
 	static const enum memhint_reader readers[] = { MEMHINT_READER_BPF, MEMHINT_READER_BPF_SEQ,
 						       MEMHINT_READER_SMAPS, MEMHINT_READER_MAPS };
-	static const enum memhint_pages_reader pages[] = { MEMHINT_PAGES_SCAN, MEMHINT_PAGES_PAGEMAP,
+	static const enum memhint_pages_reader pages[] = { MEMHINT_PAGES_SCAN,
+							   MEMHINT_PAGES_PAGEMAP,
 							   MEMHINT_PAGES_SMAPS };
 	struct memhint_process *process;
 	struct target *target;

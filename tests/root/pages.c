@@ -28,7 +28,8 @@ static void setup(struct child_shared *shared)
 	char *large = mmap(NULL, LARGE_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
 	char *stripes = mmap(NULL, 2 * STRIPES * page, PROT_READ | PROT_WRITE, flags, -1, 0);
 	char *sparse = mmap(NULL, SPARSE_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
-	char *shmem = mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *shmem =
+		mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	char *mixed = mmap(NULL, 64 * page, PROT_READ | PROT_WRITE, flags, -1, 0);
 
 	must(large != MAP_FAILED && stripes != MAP_FAILED && sparse != MAP_FAILED);
@@ -68,12 +69,12 @@ static long command(int what, struct child_shared *shared)
 
 		if (madvise(mixed + 8 * page, 16 * page, MADV_PAGEOUT) < 0)
 			return errno;
-		must(pread(fd, entries, sizeof(entries), (off_t)(((uint64_t)mixed / page + 8) * 8)) ==
-		     sizeof(entries));
+		must(pread(fd, entries, sizeof(entries),
+			   (off_t)(((uint64_t)mixed / page + 8) * 8)) == sizeof(entries));
 		close(fd);
 		present = 0;
 		for (int j = 0; j < 16; j++)
-			present += entries[j] >> 63;
+			present += (int)(entries[j] >> 63);
 		if (!present)
 			break;
 	}
@@ -122,7 +123,8 @@ static void test_runs(struct child *child, struct pages *pages)
 
 	is(scan(pages, address[0], LARGE_BYTES, &runs), 0, "%s: 160 MiB", name);
 	is(runs.count, 1, "%s: are one run", name);
-	ok(run_is(&runs.items[0], address[0], 0, LARGE_BYTES / page, PAGE_RESIDENT), "%s: all of it", name);
+	ok(run_is(&runs.items[0], address[0], 0, LARGE_BYTES / page, PAGE_RESIDENT),
+	   "%s: all of it", name);
 	is(scan(pages, address[0] + 5 * page, 7 * page, &runs), 0, "%s: a part", name);
 	ok(runs.count == 1 && run_is(&runs.items[0], address[0], 5, 7, PAGE_RESIDENT),
 	   "%s: and no more than that", name);
@@ -181,7 +183,8 @@ static void test_sparse(struct child *child, const struct pages *pages)
 
 static void test_gone(struct child *child, struct memhint_process *process)
 {
-	static const enum memhint_pages_reader readers[] = { MEMHINT_PAGES_SCAN, MEMHINT_PAGES_PAGEMAP };
+	static const enum memhint_pages_reader readers[] = { MEMHINT_PAGES_SCAN,
+							     MEMHINT_PAGES_PAGEMAP };
 	static struct runs runs;
 	struct pages pages[2], fresh;
 	int what = EXEC;
@@ -207,7 +210,8 @@ static void test_gone(struct child *child, struct memhint_process *process)
 	is(scan(&fresh, 0, UINT64_MAX, &runs), -ESRCH, "no pages after its end");
 	pages_done(&fresh);
 	pages_done(&fresh);
-	is(pages_open(process, MEMHINT_PAGES_AUTO, false, &fresh), -ESRCH, "nor can it be opened again");
+	is(pages_open(process, MEMHINT_PAGES_AUTO, false, &fresh), -ESRCH,
+	   "nor can it be opened again");
 }
 
 int main(void)
@@ -233,7 +237,8 @@ int main(void)
 	must(pages_open(process, MEMHINT_PAGES_PAGEMAP, true, &pages) == 0);
 	test_runs(&child, &pages);
 	pages_done(&pages);
-	is(pages_open(process, MEMHINT_PAGES_SMAPS, true, &pages), -EOPNOTSUPP, "smaps has no runs");
+	is(pages_open(process, MEMHINT_PAGES_SMAPS, true, &pages), -EOPNOTSUPP,
+	   "smaps has no runs");
 	if (r == 0)
 		test_gone(&child, process);
 	else

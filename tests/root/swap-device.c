@@ -84,7 +84,8 @@ static void make_folder(char *path, bool tmpfs)
 
 static void test_file(void)
 {
-	char disk[] = "/var/tmp/memhint-test.XXXXXX", memory[] = "/var/tmp/memhint-test.XXXXXX", path[64];
+	char disk[] = "/var/tmp/memhint-test.XXXXXX", memory[] = "/var/tmp/memhint-test.XXXXXX",
+	     path[64];
 	struct swap_device device;
 
 	make_folder(disk, false);

@@ -26,7 +26,8 @@ enum { BLOCK, RESERVE, HOLE };
 
 static void set_up(struct child_shared *shared)
 {
-	char *block = mmap(NULL, 2 * MANY * P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *block = mmap(NULL, 2 * MANY * P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
 	char *reserve = mmap(NULL, BIG, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	char *hole = mmap(NULL, 12 * P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -46,14 +47,16 @@ static struct iovec range(uint64_t start, uint64_t length)
 	return (struct iovec){ .iov_base = (void *)start, .iov_len = length };
 }
 
-static long kernel(int pidfd, const struct iovec *iovec, size_t vlen, int advice, unsigned int flags)
+static long kernel(int pidfd, const struct iovec *iovec, size_t vlen, int advice,
+		   unsigned int flags)
 {
 	long n = syscall(SYS_process_madvise, pidfd, iovec, vlen, advice, flags);
 
 	return n < 0 ? -errno : n;
 }
 
-static long library(int pidfd, const struct iovec *iovec, size_t vlen, int advice, unsigned int flags)
+static long library(int pidfd, const struct iovec *iovec, size_t vlen, int advice,
+		    unsigned int flags)
 {
 	long n = memhint_process_madvise(pidfd, iovec, vlen, advice, flags);
 
@@ -77,12 +80,24 @@ static void test_same_as_kernel(const struct child *child, int pidfd)
 		{ "no range", pidfd, {}, 0, MADV_COLD, 0 },
 		{ "an odd length", pidfd, { range(block, P + 1) }, 1, MADV_COLD, 0 },
 		{ "an unaligned base", pidfd, { range(block + 1, P) }, 1, MADV_COLD, 0 },
-		{ "an unaligned base after a good range", pidfd, { range(block, P), range(block + 1, P) }, 2,
-		  MADV_COLD, 0 },
+		{ "an unaligned base after a good range",
+		  pidfd,
+		  { range(block, P), range(block + 1, P) },
+		  2,
+		  MADV_COLD,
+		  0 },
 		{ "a hole in the first range", pidfd, { range(hole, 12 * P) }, 1, MADV_COLD, 0 },
-		{ "a hole in the second range", pidfd, { range(block, P), range(hole, 12 * P), range(block, P) },
-		  3, MADV_COLD, 0 },
-		{ "a length above SSIZE_MAX", pidfd, { range(block, P), range(block, SIZE_MAX) }, 2, MADV_COLD,
+		{ "a hole in the second range",
+		  pidfd,
+		  { range(block, P), range(hole, 12 * P), range(block, P) },
+		  3,
+		  MADV_COLD,
+		  0 },
+		{ "a length above SSIZE_MAX",
+		  pidfd,
+		  { range(block, P), range(block, SIZE_MAX) },
+		  2,
+		  MADV_COLD,
 		  0 },
 		{ "flags", pidfd, { range(block, P) }, 1, MADV_COLD, 1 },
 		{ "an advice not for others", pidfd, { range(block, P) }, 1, MADV_DONTDUMP, 0 },
@@ -92,10 +107,13 @@ static void test_same_as_kernel(const struct child *child, int pidfd)
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		is(library(calls[i].pidfd, calls[i].iovec, calls[i].vlen, calls[i].advice, calls[i].flags),
-		   kernel(calls[i].pidfd, calls[i].iovec, calls[i].vlen, calls[i].advice, calls[i].flags),
+		is(library(calls[i].pidfd, calls[i].iovec, calls[i].vlen, calls[i].advice,
+			   calls[i].flags),
+		   kernel(calls[i].pidfd, calls[i].iovec, calls[i].vlen, calls[i].advice,
+			  calls[i].flags),
 		   "%s: as the kernel", calls[i].what);
-	is(library(pidfd, (struct iovec *)8, 2, MADV_COLD, 0), -EFAULT, "an unreadable vector: EFAULT");
+	is(library(pidfd, (struct iovec *)8, 2, MADV_COLD, 0), -EFAULT,
+	   "an unreadable vector: EFAULT");
 	close(file);
 }
 
@@ -109,10 +127,12 @@ static void test_beyond_kernel(const struct child *child, int pidfd)
 		iovec[i] = range(block + 2 * i * P, P);
 	is(library(pidfd, iovec, MANY, MADV_COLD, 0), MANY * P, "3,000 ranges in a call");
 	iovec[1500].iov_base = (char *)iovec[1500].iov_base + 1;
-	is(library(pidfd, iovec, MANY, MADV_COLD, 0), 1500 * P, "the 1,501st is bad: the bytes before it");
+	is(library(pidfd, iovec, MANY, MADV_COLD, 0), 1500 * P,
+	   "the 1,501st is bad: the bytes before it");
 	iovec[1500].iov_base = (char *)iovec[1500].iov_base - 1;
 	iovec[2999].iov_len = SIZE_MAX;
-	is(library(pidfd, iovec, MANY, MADV_COLD, 0), -EINVAL, "the last one's length is absurd: nothing");
+	is(library(pidfd, iovec, MANY, MADV_COLD, 0), -EINVAL,
+	   "the last one's length is absurd: nothing");
 	is(library(pidfd, iovec, MANY - 1, MADV_COLD, 7), -EINVAL, "flags with many ranges");
 	is(library(pidfd, big, 2, MADV_COLD, 0), (long)(BIG + P), "5 GiB and a page in a call");
 	big[0].iov_len = BIG - P + 1;
@@ -125,13 +145,18 @@ static void test_by_id(const struct child *child, int pidfd)
 {
 	struct iovec one = range(child->shared->address[BLOCK], P);
 
-	is(memhint_process_madvise_id(P_PID, (id_t)child->pid, &one, 1, MADV_COLD, 0, 0), P, "by PID");
-	is(memhint_process_madvise_id((idtype_t)P_PIDFD, (id_t)pidfd, &one, 1, MADV_COLD, 0, 0), P, "by pidfd");
-	is(memhint_process_madvise_id(P_ALL, (id_t)child->pid, &one, 1, MADV_COLD, 0, 0), -1, "by neither");
+	is(memhint_process_madvise_id(P_PID, (id_t)child->pid, &one, 1, MADV_COLD, 0, 0), P,
+	   "by PID");
+	is(memhint_process_madvise_id((idtype_t)P_PIDFD, (id_t)pidfd, &one, 1, MADV_COLD, 0, 0), P,
+	   "by pidfd");
+	is(memhint_process_madvise_id(P_ALL, (id_t)child->pid, &one, 1, MADV_COLD, 0, 0), -1,
+	   "by neither");
 	is(errno, EINVAL, "EINVAL");
-	is(memhint_process_madvise_id(P_PID, (id_t)child->pid, &one, 1, MADV_COLD, 7, 0), -1, "with a cookie");
+	is(memhint_process_madvise_id(P_PID, (id_t)child->pid, &one, 1, MADV_COLD, 7, 0), -1,
+	   "with a cookie");
 	is(errno, EOPNOTSUPP, "EOPNOTSUPP");
-	is(memhint_process_madvise_id(P_PID, 0x3fffffff, &one, 1, MADV_COLD, 0, 0), -1, "a PID out of range");
+	is(memhint_process_madvise_id(P_PID, 0x3fffffff, &one, 1, MADV_COLD, 0, 0), -1,
+	   "a PID out of range");
 	is(errno, ESRCH, "ESRCH");
 }
 
@@ -213,10 +238,13 @@ static bool range_is_dontdump(const void *memory)
 /* Any advice on oneself; native or by madvise(2), the answer is the same. */
 static void test_self(void)
 {
-	char *memory = mmap(NULL, 16 * P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory =
+		mmap(NULL, 16 * P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	struct iovec good[2] = { range((uint64_t)memory, 2 * P), range((uint64_t)memory + 4 * P, P) };
-	struct iovec holed[3] = { range((uint64_t)memory, 2 * P), range((uint64_t)memory + 6 * P, 4 * P),
+	struct iovec good[2] = { range((uint64_t)memory, 2 * P),
+				 range((uint64_t)memory + 4 * P, P) };
+	struct iovec holed[3] = { range((uint64_t)memory, 2 * P),
+				  range((uint64_t)memory + 6 * P, 4 * P),
 				  range((uint64_t)memory + 12 * P, P) };
 	struct memhint_process *self;
 	struct memhint_ranges *ranges;
@@ -227,14 +255,16 @@ static void test_self(void)
 	ok(range_is_dontdump(memory), "is done in the first range");
 	ok(range_is_dontdump(memory + 4 * P), "and in the second");
 	ok(!range_is_dontdump(memory + 2 * P), "and not between them");
-	is(vector_advise_self_each(good, 2, MADV_DODUMP), 3 * P, "the loop of madvise: the same answer");
+	is(vector_advise_self_each(good, 2, MADV_DODUMP), 3 * P,
+	   "the loop of madvise: the same answer");
 	ok(!range_is_dontdump(memory), "and done");
 
 	munmap(memory + 7 * P, P);
 	is(library(pidfd, holed, 3, MADV_DONTDUMP, 0), 2 * P, "a hole in the second range");
 	is(vector_advise_self_each(holed, 3, MADV_DONTDUMP), 2 * P, "the loop: the same answer");
 	is(library(pidfd, holed + 1, 2, MADV_DONTDUMP, 0), -ENOMEM, "a hole in the first range");
-	is(vector_advise_self_each(holed + 1, 2, MADV_DONTDUMP), -ENOMEM, "the loop: the same answer");
+	is(vector_advise_self_each(holed + 1, 2, MADV_DONTDUMP), -ENOMEM,
+	   "the loop: the same answer");
 	is(library(pidfd, good, 2, 12345, 0), -EINVAL, "an unknown advice");
 	is(vector_advise_self_each(good, 2, 12345), -EINVAL, "the loop: the same answer");
 	is(library(pidfd, good, 2, MADV_COLD, 0), 3 * P, "cold on oneself");
@@ -246,7 +276,8 @@ static void test_self(void)
 	must(memhint_process_open(P_PID, (id_t)getpid(), &self) == 0);
 	must(memhint_ranges_new(&ranges) == 0);
 	must(memhint_ranges_add(ranges, (uint64_t)memory, 12 * P) == 0);
-	is(memhint_advise(self, ranges, MADV_DONTDUMP, NULL, &result), 0, "memhint_advise() on oneself");
+	is(memhint_advise(self, ranges, MADV_DONTDUMP, NULL, &result), 0,
+	   "memhint_advise() on oneself");
 	is(result.advised.bytes, 11 * P, "all but the hole is advised");
 	is(result.failed.bytes, P, "the hole failed");
 	memhint_ranges_free(ranges);

@@ -88,8 +88,10 @@ static void test_cancel(void)
 	start();
 	must(write(cancel[1], "", 1) == 1);
 	is(stream_line(&stream, true, &line), -ECANCELED, "waiting for a line is cancelled");
-	is(stream_send(&stream, much, sizeof(much)), -ECANCELED, "waiting for a reader is cancelled");
-	is(stream_wait(NULL, 0, stream.cancel, 60000), -ECANCELED, "waiting for nothing is cancelled");
+	is(stream_send(&stream, much, sizeof(much)), -ECANCELED,
+	   "waiting for a reader is cancelled");
+	is(stream_wait(NULL, 0, stream.cancel, 60000), -ECANCELED,
+	   "waiting for nothing is cancelled");
 	end();
 }
 

@@ -49,35 +49,28 @@ static enum device_class fixture_class(const struct maps_record *record)
 static void test_kinds(void)
 {
 	static const enum memhint_kind want[] = {
-		MEMHINT_KIND_FILE,	/* program */
-		MEMHINT_KIND_CODE,
-		MEMHINT_KIND_FILE,	/* its data, whether written or not */
-		MEMHINT_KIND_HEAP,
-		MEMHINT_KIND_ANON,
-		MEMHINT_KIND_ANON,	/* PROT_NONE */
-		MEMHINT_KIND_ANON,	/* [anon:...] */
-		MEMHINT_KIND_SHMEM,	/* [anon_shmem:...] */
-		MEMHINT_KIND_SHMEM,	/* MAP_SHARED | MAP_ANONYMOUS */
-		MEMHINT_KIND_SHMEM,	/* memfd */
-		MEMHINT_KIND_SHMEM,	/* System V */
-		MEMHINT_KIND_ANON,	/* private /dev/zero */
-		MEMHINT_KIND_ANON,	/* MAP_HUGETLB, private */
-		MEMHINT_KIND_SHMEM,	/* MAP_HUGETLB, shared */
-		MEMHINT_KIND_SHMEM,	/* memfd of huge pages */
-		MEMHINT_KIND_SHMEM,	/* tmpfs */
-		MEMHINT_KIND_SHMEM,	/* tmpfs, executable */
-		MEMHINT_KIND_FILE,
-		MEMHINT_KIND_FILE,
-		MEMHINT_KIND_FILE,	/* io_uring */
-		MEMHINT_KIND_FILE,	/* a device */
-		MEMHINT_KIND_FILE,	/* a file of the name [heap] */
-		MEMHINT_KIND_FILE,
-		MEMHINT_KIND_STACK,
-		MEMHINT_KIND_SPECIAL,	/* vvar */
-		MEMHINT_KIND_SPECIAL,	/* vvar_vclock */
-		MEMHINT_KIND_SPECIAL,	/* vdso */
-		MEMHINT_KIND_SPECIAL,	/* uprobes */
-		MEMHINT_KIND_SPECIAL,	/* vsyscall */
+		MEMHINT_KIND_FILE,			 /* program */
+		MEMHINT_KIND_CODE,    MEMHINT_KIND_FILE, /* its data, whether written or not */
+		MEMHINT_KIND_HEAP,    MEMHINT_KIND_ANON,  MEMHINT_KIND_ANON, /* PROT_NONE */
+		MEMHINT_KIND_ANON,					     /* [anon:...] */
+		MEMHINT_KIND_SHMEM,					     /* [anon_shmem:...] */
+		MEMHINT_KIND_SHMEM, /* MAP_SHARED | MAP_ANONYMOUS */
+		MEMHINT_KIND_SHMEM, /* memfd */
+		MEMHINT_KIND_SHMEM, /* System V */
+		MEMHINT_KIND_ANON,  /* private /dev/zero */
+		MEMHINT_KIND_ANON,  /* MAP_HUGETLB, private */
+		MEMHINT_KIND_SHMEM, /* MAP_HUGETLB, shared */
+		MEMHINT_KIND_SHMEM, /* memfd of huge pages */
+		MEMHINT_KIND_SHMEM, /* tmpfs */
+		MEMHINT_KIND_SHMEM, /* tmpfs, executable */
+		MEMHINT_KIND_FILE,    MEMHINT_KIND_FILE,  MEMHINT_KIND_FILE, /* io_uring */
+		MEMHINT_KIND_FILE,					     /* a device */
+		MEMHINT_KIND_FILE, /* a file of the name [heap] */
+		MEMHINT_KIND_FILE,    MEMHINT_KIND_STACK, MEMHINT_KIND_SPECIAL, /* vvar */
+		MEMHINT_KIND_SPECIAL,						/* vvar_vclock */
+		MEMHINT_KIND_SPECIAL,						/* vdso */
+		MEMHINT_KIND_SPECIAL,						/* uprobes */
+		MEMHINT_KIND_SPECIAL,						/* vsyscall */
 	};
 	size_t length = fixture_read("maps-all-kinds"), at = 0, i = 0;
 	struct maps_record record;

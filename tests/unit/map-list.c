@@ -27,7 +27,8 @@ static void test_overlaps(void)
 	is(list.vmas[2].offset, 0x10000, "which has no offset to move");
 	add(&list, 0x1000, 0x6000, MEMHINT_KIND_ANON, 8);
 	is(list.count, 3, "what is known whole is left out");
-	ok(list.notes[0] == 1 && list.notes[1] == 2 && list.notes[2] == 4, "notes stay with mappings");
+	ok(list.notes[0] == 1 && list.notes[1] == 2 && list.notes[2] == 4,
+	   "notes stay with mappings");
 	map_list_clear(&list);
 	is(list.count, 0, "cleared");
 	add(&list, 0x1000, 0x2000, MEMHINT_KIND_ANON, 0);
@@ -66,7 +67,8 @@ static void test_names(void)
 	for (int round = 0; round < 2; round++) {
 		map_list_clear(&list);
 		for (size_t i = 0; i < 5000; i++) {
-			add(&list, 0x10000 + i * 0x1000, 0x11000 + i * 0x1000, MEMHINT_KIND_FILE, 0);
+			add(&list, 0x10000 + i * 0x1000, 0x11000 + i * 0x1000, MEMHINT_KIND_FILE,
+			    0);
 			snprintf(name, sizeof(name), "/file/%zu", i / 3);
 			must(map_list_set_name(&list, i, name, i % 7 ? strlen(name) : 0) == 0);
 		}

@@ -107,7 +107,8 @@ static void test_maps(void)
 	is(records.items[0].flags, MEMHINT_VMA_READ, "r--p");
 	is(records.items[1].flags, MEMHINT_VMA_READ | MEMHINT_VMA_EXEC, "r-xp");
 	is(records.items[5].flags, 0, "---p");
-	is(records.items[7].flags, MEMHINT_VMA_READ | MEMHINT_VMA_WRITE | MEMHINT_VMA_SHARED, "rw-s");
+	is(records.items[7].flags, MEMHINT_VMA_READ | MEMHINT_VMA_WRITE | MEMHINT_VMA_SHARED,
+	   "rw-s");
 	ok(records.items[28].start == 0xffffffffff600000, "vsyscall's address");
 	ok(!maps_record_has_file(&records.items[3]) && maps_record_has_file(&records.items[0]),
 	   "files are known by device and inode");
@@ -121,7 +122,8 @@ static void test_maps(void)
 
 	is(fixture_read("empty", MAPS_TEXT_MAPS, &records), 0, "an empty text");
 	is(records.count, 0, "has no mappings");
-	is(fixture_read("maps-truncated", MAPS_TEXT_MAPS, &records), -EIO, "a text that is cut off");
+	is(fixture_read("maps-truncated", MAPS_TEXT_MAPS, &records), -EIO,
+	   "a text that is cut off");
 	records_done(&records);
 }
 
@@ -161,10 +163,12 @@ static void test_smaps(void)
 	records_done(&records);
 
 	is(fixture_read("empty", MAPS_TEXT_SMAPS, &records), 0, "an empty smaps");
-	is(fixture_read("smaps-truncated", MAPS_TEXT_SMAPS, &records), -EIO, "a smaps that is cut off");
+	is(fixture_read("smaps-truncated", MAPS_TEXT_SMAPS, &records), -EIO,
+	   "a smaps that is cut off");
 	is(records.count, 9, "has all records but the last");
 	records_done(&records);
-	is(fixture_read("smaps-no-flags", MAPS_TEXT_SMAPS, &records), -EIO, "a smaps without VmFlags");
+	is(fixture_read("smaps-no-flags", MAPS_TEXT_SMAPS, &records), -EIO,
+	   "a smaps without VmFlags");
 	records_done(&records);
 }
 
@@ -177,7 +181,8 @@ static void test_fingerprint(void)
 	ok(one == maps_fingerprint(0, line, strlen(line)), "the same line, the same fingerprint");
 	ok(one != maps_fingerprint(0, "1000-3000 rw-p 00000000 00:00 0 ", strlen(line)),
 	   "another address, another fingerprint");
-	ok(one != maps_fingerprint(0, line, strlen(line) - 1), "another length, another fingerprint");
+	ok(one != maps_fingerprint(0, line, strlen(line) - 1),
+	   "another length, another fingerprint");
 	ok(maps_fingerprint(maps_fingerprint(0, "a", 1), "b", 1) !=
 		   maps_fingerprint(maps_fingerprint(0, "b", 1), "a", 1),
 	   "another order, another fingerprint");

@@ -30,7 +30,8 @@ int main(void)
 	ok(pacer.gap_usec > 0, "a bounded pace leaves gaps");
 	ok(simulate(&pacer, 200, 8, &bytes) <= 2000, "8 us a page: no call over the bound");
 	ok(bytes / 200 > 64 * 4096, "and not needlessly short");
-	ok(simulate(&pacer, 1, 64, &slow_bytes) > 2000, "pages turn eight times dearer: one call is over");
+	ok(simulate(&pacer, 1, 64, &slow_bytes) > 2000,
+	   "pages turn eight times dearer: one call is over");
 	ok(simulate(&pacer, 50, 64, &slow_bytes) <= 2000, "and none after it");
 	before = pacer.bytes;
 	simulate(&pacer, 1, 0.01, &bytes);
@@ -42,7 +43,8 @@ int main(void)
 
 	pacer_init(&pacer, NULL, MEMHINT_PACE_NONE, 0, MADV_PAGEOUT);
 	is(pacer.gap_usec, 0, "no pace, no gaps");
-	ok(simulate(&pacer, 200, 8, &bytes) <= 25000, "no pace: a call stays short enough to cancel");
+	ok(simulate(&pacer, 200, 8, &bytes) <= 25000,
+	   "no pace: a call stays short enough to cancel");
 	ok(bytes / 200 > 1000 * 4096, "no pace: long calls");
 	ok(simulate(&pacer, 100, 0.0001, &bytes) <= 25000, "pages that cost nothing");
 	ok(pacer.bytes <= 1ull << 30, "never more than 1 GiB a call");

@@ -10,16 +10,25 @@ static const struct {
 	int result;
 	uint64_t value;
 } bytes[] = {
-	{ "0", 0, 0 },		       { "4096", 0, 4096 },
-	{ "64K", 0, 65536 },	       { "64k", 0, 65536 },
-	{ "1.5GiB", 0, 1610612736 },   { "2mb", 0, 2097152 },
+	{ "0", 0, 0 },
+	{ "4096", 0, 4096 },
+	{ "64K", 0, 65536 },
+	{ "64k", 0, 65536 },
+	{ "1.5GiB", 0, 1610612736 },
+	{ "2mb", 0, 2097152 },
 	{ "16777215T", 0, 18446742974197923840ull },
-	{ "16777216T", -ERANGE, 0 },   { "18446744073709551616", -ERANGE, 0 },
-	{ "", -EINVAL, 0 },	       { "-1", -EINVAL, 0 },
-	{ "+1", -EINVAL, 0 },	       { " 1", -EINVAL, 0 },
-	{ "1 K", -EINVAL, 0 },	       { "1.K", -EINVAL, 0 },
-	{ ".5K", -EINVAL, 0 },	       { "1X", -EINVAL, 0 },
-	{ "0x10", -EINVAL, 0 },	       { "1e3", -EINVAL, 0 },
+	{ "16777216T", -ERANGE, 0 },
+	{ "18446744073709551616", -ERANGE, 0 },
+	{ "", -EINVAL, 0 },
+	{ "-1", -EINVAL, 0 },
+	{ "+1", -EINVAL, 0 },
+	{ " 1", -EINVAL, 0 },
+	{ "1 K", -EINVAL, 0 },
+	{ "1.K", -EINVAL, 0 },
+	{ ".5K", -EINVAL, 0 },
+	{ "1X", -EINVAL, 0 },
+	{ "0x10", -EINVAL, 0 },
+	{ "1e3", -EINVAL, 0 },
 };
 
 static const struct {
@@ -45,8 +54,8 @@ static const struct {
 	int result;
 	uint64_t value;
 } times[] = {
-	{ "250us", 0, 250 },	{ "2ms", 0, 2000 },	{ "1.5s", 0, 1500000 }, { "7", 0, 7000 },
-	{ "1h", 0, 3600000000 }, { "2 ms", -EINVAL, 0 }, { "2d", -EINVAL, 0 },	{ "", -EINVAL, 0 },
+	{ "250us", 0, 250 },	 { "2ms", 0, 2000 },	 { "1.5s", 0, 1500000 }, { "7", 0, 7000 },
+	{ "1h", 0, 3600000000 }, { "2 ms", -EINVAL, 0 }, { "2d", -EINVAL, 0 },	 { "", -EINVAL, 0 },
 };
 
 int main(void)
@@ -67,7 +76,8 @@ int main(void)
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
 		uint64_t value = 0;
 
-		is(parse_usec(times[i].text, 1000, &value), times[i].result, "time '%s'", times[i].text);
+		is(parse_usec(times[i].text, 1000, &value), times[i].result, "time '%s'",
+		   times[i].text);
 		is(value, times[i].value, "time '%s': value", times[i].text);
 	}
 	return done_testing();
