@@ -330,13 +330,14 @@ static void remap_setup(struct child_shared *shared)
 	for (unsigned int round = 0;; round++) {
 		char *p;
 
-		if (mremap(round % 2 ? above : below, 4 * page, 4 * page, MREMAP_MAYMOVE | MREMAP_FIXED,
-			   round % 2 ? below : above) == MAP_FAILED)
+		if (mremap(round % 2 ? above : below, 4 * page, 4 * page,
+			   MREMAP_MAYMOVE | MREMAP_FIXED, round % 2 ? below : above) == MAP_FAILED)
 			_exit(1);
 		atomic_fetch_add((_Atomic uint64_t *)&shared->number[1], 1);
 		if (round % 512 < 256)
 			continue;
-		p = mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		p = mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			 0);
 		if (p == MAP_FAILED)
 			_exit(1);
 		for (int i = 1; i < 16; i += 2)
@@ -506,7 +507,8 @@ static void nobody(struct child_shared *shared)
 	memset(p, 1, 3 * page);
 	shared->address[0] = (uint64_t)p;
 	/* A guard region, where the kernel has them, is no memory. Executable, so that nothing merges. */
-	p = mmap(NULL, 8 * page, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p = mmap(NULL, 8 * page, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+		 -1, 0);
 	must(p != MAP_FAILED);
 	memset(p, 1, 2 * page);
 	if (madvise(p + 4 * page, 2 * page, 102) == 0) /* MADV_GUARD_INSTALL */
