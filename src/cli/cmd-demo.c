@@ -282,7 +282,7 @@ const struct verb verb_demo = {
 		"compares their data with what it was. Swap is made for the occasion if there is too\n"
 		"little. Whatever was started or made is removed in the end, also after Ctrl-C and when\n"
 		"memhint itself is killed.",
-	.groups = (const struct option_group *const[]) { &demo_options, &common_options, NULL },
+	.groups = (const struct option_group *const[]){ &demo_options, &common_options, NULL },
 	.examples = "  # all of it, in about a quarter of a minute\n"
 		    "  memhint demo\n"
 		    "  # smaller, and for a program to read\n"

@@ -382,7 +382,8 @@ static int run_doctor(const struct verb *verb, int argc, char **argv)
 	if (!options_no_rest(&options))
 		return EXIT_USAGE;
 	procfd = doctor.procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	doctor.sysfd = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	sysfd = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	doctor.sysfd = sysfd;
 	if (procfd < 0 || access("/proc/self/stat", R_OK) < 0) {
 		log_error(
 			"/proc is not mounted; nothing works without it: mount -t proc proc /proc");

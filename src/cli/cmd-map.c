@@ -432,7 +432,8 @@ static int choose(const struct map *map, const struct memhint_map *snapshot,
 				totals[k].huge_bytes += vma->huge_bytes;
 			}
 	}
-	qsort_r(vmas, count, sizeof(vmas[0]), compare_vmas, (void *)&map->columns);
+	qsort_r(vmas, count, sizeof(const struct memhint_vma *), compare_vmas,
+		(void *)&map->columns);
 	*ret_vmas = take_pointer(vmas);
 	*ret_count = count;
 	return 0;

@@ -99,9 +99,10 @@ void demo_print_json(const struct demo *demo)
 	json_end(&json);
 	json_object(&json, "swap");
 	json_bool(&json, "made", demo->own_swap);
-	json_string(&json, "kind", !demo->own_swap		       ? NULL :
-				   demo->swap_made.kind == SWAP_ZRAM ? "zram" :
-								       "file");
+	json_string(&json, "kind",
+		    !demo->own_swap			? NULL
+		    : demo->swap_made.kind == SWAP_ZRAM ? "zram"
+							: "file");
 	json_string(&json, "path", demo->own_swap ? demo->swap_made.path : NULL);
 	json_u64(&json, "size_bytes", demo->swap_made.size_bytes);
 	json_end(&json);

@@ -336,6 +336,11 @@ def test_terminal():
     ok(text.rstrip().endswith("interrupted; everything was removed"), "Ctrl-C: says so", text[-500:])
 
 
+def free_swap():
+    with open("/proc/meminfo") as file:
+        return int(re.search(r"SwapFree: *([0-9]+) kB", file.read())[1]) << 10
+
+
 def test_existing_swap():
     """Swap that was there before is used if it is enough, and stays as it is."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
@@ -348,10 +353,17 @@ def test_existing_swap():
             subprocess.run(["mkswap", path], check=True, capture_output=True)
             subprocess.run(["swapon", path], check=True)
             try:
+                # A machine may have swap of its own, which counts as well.
+                enough = enough or free_swap() > 512 << 20
                 demo = Demo(*SMALL, "--json", "--verbose")
                 ok(demo.finish() == 0, f"{name}: succeeds", demo.errors())
                 result = json.loads(demo.output)
-                ok(result["swap"]["made"] is not enough, f"{name}: more is made only if needed", result)
+                others = (demo.swaps | swaps()) - {path}
+                if others:
+                    skip(f"{name}: more is made only if needed", f"there is other swap: {others}")
+                else:
+                    ok(result["swap"]["made"] is not enough, f"{name}: more is made only if needed",
+                       result)
                 ok(result["totals"]["swap_bytes"] > 0, f"{name}: is used", result)
                 demo.check_nothing_left(name)
                 ok(path in swaps(), f"{name}: is still there", swaps())

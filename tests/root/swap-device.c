@@ -36,7 +36,7 @@ static void test_on_and_off(struct swap_device *device, int made, const char *wh
 	char path[sizeof(device->path)];
 
 	is(made, 0, "%s: made", what);
-	strcpy(path, device->path);
+	memcpy(path, device->path, sizeof(path));
 	is(swap_priority(path, &kib), 32767, "%s: it is swap, before any other", what);
 	is(kib, SIZE_BYTES / 1024 - 4, "%s: of the size asked for, less its header", what);
 	ok(access(path, F_OK) == 0, "%s: %s exists", what, path);
