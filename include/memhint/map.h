@@ -110,7 +110,7 @@ struct memhint_map_options {
  * as swapped when the page table has a swap entry. Without CAP_SYS_ADMIN MEMHINT_PAGES_PAGEMAP cannot
  * see zero pages and counts them as resident. Names are as the kernel prints them: a newline is \012.
  *
- * Context: any thread; blocks for about 0.2 us a mapping and, with MEMHINT_MAP_PAGES, 6 ns a page.
+ * Context: any thread; blocks for about 0.2 us a mapping and, with MEMHINT_MAP_PAGES, 10 ns a page.
  * Errors: -ESRCH the process has ended or, for a kernel thread, has no memory; -EACCES ptrace
  * access is refused; -EOPNOTSUPP the reader asked for does not work here; -EINVAL an option that is
  * not known; -EMFILE, -ENFILE, -ENOMEM; -EIO.

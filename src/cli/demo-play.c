@@ -209,8 +209,11 @@ static int wait_until_idle(struct demo *demo)
 	return 0;
 }
 
-/* The memory that zram takes for all its swapped pages; false if there is no zram. */
-static bool zram_memory(uint64_t *ret_bytes)
+/*
+ * The memory that zram takes for swapped pages: the demo's own device if there is one, since others may
+ * come and go meanwhile; else all of them. False if no page of the demo's goes to zram.
+ */
+static bool zram_memory(const struct demo *demo, uint64_t *ret_bytes)
 {
 	struct swap swap;
 	bool known = false;
@@ -219,7 +222,8 @@ static bool zram_memory(uint64_t *ret_bytes)
 	if (swap_read_system(&swap) < 0)
 		return false;
 	for (size_t i = 0; i < swap.count; i++)
-		if (swap.areas[i].zram_known) {
+		if (swap.areas[i].zram_known &&
+		    (!demo->own_swap || strcmp(swap.areas[i].name, demo->swap_made.path) == 0)) {
 			*ret_bytes += swap.areas[i].zram_memory_bytes;
 			known = true;
 		}
@@ -257,7 +261,7 @@ static int provide_swap(struct demo *demo)
 		demo->swap_made = *demo->own_swap;
 		log_verbose("made swap %s", demo->swap_made.path);
 	}
-	demo->zram_known = zram_memory(&demo->zram_before_bytes);
+	demo->zram_known = zram_memory(demo, &demo->zram_before_bytes);
 	return interrupt_signal() ? -ECANCELED : 0;
 }
 
@@ -344,8 +348,9 @@ static int page_out_all(struct demo *demo)
 		if (r < 0)
 			return fail(demo, &demo->members[i], "could not be paged out", r);
 	}
-	if (demo->zram_known)
-		zram_memory(&demo->zram_after_bytes);
+	/* Less than before: a device has gone, and nothing can be said. */
+	demo->zram_known = demo->zram_known && zram_memory(demo, &demo->zram_after_bytes) &&
+			   demo->zram_after_bytes >= demo->zram_before_bytes;
 	if (demo_totals(demo).swap_bytes == 0) {
 		log_error(
 			"the kernel paged nothing out, though there is swap; does a cgroup forbid it?");

@@ -8,7 +8,7 @@
 #include <time.h>
 
 /* After the lock was held for so long in sum comes a gap, in which a waiting writer gets in. */
-#define HOLD_NSEC 100000u
+#define HOLD_NSEC 150000u
 #define HOLD_GAP_NSEC 100000u
 
 /* Time with the target's mmap lock held since the last gap. */
