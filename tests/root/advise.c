@@ -7,6 +7,7 @@
 #include <memhint/memhint.h>
 
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,9 +22,23 @@
 #endif
 
 /* The target's mappings, by their place in child_shared.address. */
-enum { FULL, HALF, UNTOUCHED, LOCKED, DROPPABLE, NO_ACCESS, RESERVE, MANY, HOLED, REFUSING };
+enum {
+	FULL,
+	HALF,
+	UNTOUCHED,
+	LOCKED,
+	DROPPABLE,
+	NO_ACCESS,
+	RESERVE,
+	MANY,
+	HOLED,
+	REFUSING,
+	HUGETLB,
+	PFNMAP,
+};
 
 #define MANY_COUNT 10000
+#define HUGETLB_PAGES 1024 /* of the size that most machines have: 2 MiB, and two of them */
 
 static void *map(uint64_t pages, int protection, int flags)
 {
@@ -48,6 +63,20 @@ static void touch(void *memory, uint64_t pages, uint64_t step)
 {
 	for (uint64_t i = 0; i < pages; i += step)
 		((volatile char *)memory)[i * P] = (char)(i + 1);
+}
+
+/* The ring buffer of a counter that counts nothing: memory of the kernel's, without struct pages. */
+static void *map_device(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_DUMMY,
+		.exclude_kernel = 1,
+	};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? MAP_FAILED : mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 }
 
 static void set_up(struct child_shared *shared)
@@ -75,6 +104,15 @@ static void set_up(struct child_shared *shared)
 		touch(memory, 16, 1);
 		shared->address[DROPPABLE] = (uint64_t)memory;
 	}
+
+	/* Without a reservation this needs no huge pages that the machine could lack. */
+	memory = mmap(NULL, HUGETLB_PAGES * P, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+	if (memory != MAP_FAILED)
+		shared->address[HUGETLB] = (uint64_t)memory;
+	memory = map_device();
+	if (memory != MAP_FAILED)
+		shared->address[PFNMAP] = (uint64_t)memory;
 
 	memory = map_private(16);
 	touch(memory, 16, 1);
@@ -212,8 +250,17 @@ static void test_numbers(int advice)
 		{ "memory without access", NO_ACCESS, 16, 0, 0, MEMHINT_SKIP_NO_ACCESS, 1 },
 		{ "a reserve of 5 GiB", RESERVE, (5ull << 30) / P, 3, 1, MEMHINT_SKIP_EMPTY, 2 },
 	};
-	static const struct expectation droppable = { "droppable memory",     DROPPABLE, 16, 0, 0,
-						      MEMHINT_SKIP_DROPPABLE, 1 };
+	static const struct {
+		struct expectation expectation;
+		const char *why_not;
+	} rare[] = {
+		{ { "droppable memory", DROPPABLE, 16, 0, 0, MEMHINT_SKIP_DROPPABLE, 1 },
+		  "this kernel has none (before 6.11)" },
+		{ { "huge TLB memory", HUGETLB, HUGETLB_PAGES, 0, 0, MEMHINT_SKIP_HUGETLB, 1 },
+		  "this kernel has none" },
+		{ { "memory of the kernel's", PFNMAP, 1, 0, 0, MEMHINT_SKIP_PFNMAP, 1 },
+		  "this kernel maps it page by page, or has no counters" },
+	};
 	struct memhint_process *process;
 	struct memhint_map *map;
 	struct child child;
@@ -221,10 +268,16 @@ static void test_numbers(int advice)
 	open_target(&child, &process, &map);
 	for (size_t i = 0; i < sizeof(expectations) / sizeof(expectations[0]); i++)
 		check_expectation(process, map, &child, &expectations[i], advice);
-	if (child.shared->address[DROPPABLE])
-		check_expectation(process, map, &child, &droppable, advice);
-	else
-		skip_one("droppable memory", "this kernel has none (before 6.11)");
+	for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++) {
+		const struct expectation *want = &rare[i].expectation;
+		uint64_t address = child.shared->address[want->place];
+
+		if (address && (want->place != PFNMAP ||
+				(memhint_map_find(map, address)->flags & MEMHINT_VMA_PFNMAP)))
+			check_expectation(process, map, &child, want, advice);
+		else
+			skip_one(want->what, rare[i].why_not);
+	}
 	close_target(&child, process, map);
 }
 
