@@ -183,9 +183,10 @@ static void read_extras(const struct ps *ps, struct process_row *row)
 	uint64_t last_usec;
 
 	if (wants(ps, COLUMN_ID)) {
+		struct memhint_process_stat stat;
 		struct memhint_process *process;
 
-		if (memhint_process_open(P_PID, (id_t)row->entry->pid, &process) == 0) {
+		if (proc_entry_open(row->entry, &process, &stat) == 0) {
 			row->id = memhint_process_id(process);
 			memhint_process_close(process);
 		}

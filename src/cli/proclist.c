@@ -90,6 +90,27 @@ void proclist_done(struct proclist *list)
 	*list = (struct proclist){};
 }
 
+int proc_entry_open(const struct proc_entry *entry, struct memhint_process **ret_process,
+		    struct memhint_process_stat *ret_stat)
+{
+	struct memhint_process *process;
+	struct memhint_process_stat stat;
+	int r = memhint_process_open(P_PID, (id_t)entry->pid, &process);
+
+	if (r < 0)
+		return r;
+	r = memhint_process_stat(process, &stat);
+	if (r == 0 && stat.start_ticks != entry->stat.start_ticks)
+		r = -ESTALE;
+	if (r < 0) {
+		memhint_process_close(process);
+		return r;
+	}
+	*ret_process = process;
+	*ret_stat = stat;
+	return 0;
+}
+
 struct proc_entry *proclist_find(const struct proclist *list, pid_t pid)
 {
 	const struct proc_entry key = { .pid = pid };

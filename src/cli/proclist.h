@@ -5,6 +5,7 @@
 
 #include "procfile.h"
 
+#include <memhint/process.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,11 +26,18 @@ struct proclist {
 /*
  * Reads stat and status of every process below @procfd. What ends meanwhile is left out. stat and
  * status are two looks: a process that ends between them, whose PID is given away again at once,
- * would be mixed with its successor. A list bears that; whoever acts on a process takes hold of it
- * first and compares start_ticks. 0 or a negative errno.
+ * would be mixed with its successor. A list bears that; whoever acts on a process, or says its unique
+ * id, takes hold of it by proc_entry_open(). 0 or a negative errno.
  */
 int proclist_read(int procfd, struct proclist *ret_list);
 void proclist_done(struct proclist *list);
+
+/*
+ * Takes hold of the process that was read about. 0 or a negative errno; -ESTALE: its PID names another
+ * one by now.
+ */
+int proc_entry_open(const struct proc_entry *entry, struct memhint_process **ret_process,
+		    struct memhint_process_stat *ret_stat);
 
 /* The entry of a process, or NULL. */
 struct proc_entry *proclist_find(const struct proclist *list, pid_t pid);

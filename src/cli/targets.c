@@ -414,11 +414,9 @@ static int open_found(const struct proclist *processes, struct target_list *list
 
 		if (!entry->selected || has_target(list, entry->pid))
 			continue;
-		if (memhint_process_open(P_PID, (id_t)entry->pid, &process) < 0)
+		if (proc_entry_open(entry, &process, &stat) < 0)
 			continue;
-		/* The PID was read before it was taken hold of. */
-		if (memhint_process_stat(process, &stat) < 0 ||
-		    stat.start_ticks != entry->stat.start_ticks || stat.is_kernel_thread) {
+		if (stat.is_kernel_thread) {
 			memhint_process_close(process);
 			continue;
 		}
