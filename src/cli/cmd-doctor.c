@@ -78,6 +78,27 @@ static bool is_essential(enum memhint_feature feature)
 	}
 }
 
+/* What an answer of memhint_probe() means. */
+static const char *reason(int error)
+{
+	switch (error) {
+	case -EPERM:
+	case -EACCES:
+		return "the right is missing";
+	case -ENOENT:
+		return "it is not installed";
+	case -EPROTO:
+		return "what is installed is of another version";
+	case -ENOSYS:
+	case -EOPNOTSUPP:
+	case -ENOTTY:
+	case -EINVAL:
+		return "this kernel does not offer it";
+	default: /* of this moment, or of a kernel that has it, but not as it should be */
+		return "it could not be tried, or does not work here";
+	}
+}
+
 static void check_features(struct doctor *doctor)
 {
 	for (int i = 0; i < MEMHINT_FEATURE_COUNT; i++) {
@@ -88,10 +109,7 @@ static void check_features(struct doctor *doctor)
 		else
 			add(doctor, memhint_feature_name(i),
 			    is_essential(i) ? CHECK_MISSING : CHECK_LIMITED,
-			    memhint_feature_help(i), "%s: %s", memhint_error_name(r),
-			    r == -EPERM || r == -EACCES ? "the right is missing"
-			    : r == -ENOENT		? "it is not installed"
-							: "this kernel does not offer it");
+			    memhint_feature_help(i), "%s: %s", memhint_error_name(r), reason(r));
 	}
 }
 
