@@ -48,13 +48,13 @@ static const struct {
 	size_t size;
 	size_t last_end; /* where the last member ends: no padding that callers leave undefined */
 } structures[] = {
-#define LAST_END(type, member) (offsetof(struct type, member) + sizeof(((struct type *)0)->member))
+#define LAST_END(structure, member, type) (offsetof(struct structure, member) + sizeof(type))
 	{ "memhint_map_options", take_map_options, sizeof(struct memhint_map_options),
-	  LAST_END(memhint_map_options, reserved) },
+	  LAST_END(memhint_map_options, reserved, uint32_t) },
 	{ "memhint_filter", take_filter, sizeof(struct memhint_filter),
-	  LAST_END(memhint_filter, min_bytes) },
+	  LAST_END(memhint_filter, min_bytes, uint64_t) },
 	{ "memhint_advise_options", take_advise_options, sizeof(struct memhint_advise_options),
-	  LAST_END(memhint_advise_options, map) },
+	  LAST_END(memhint_advise_options, map, const void *) },
 };
 
 static void check_structure(size_t which)
