@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The steps of the demo. */
 #include "cleanup.h"
+#include "clock.h"
 #include "demo-interrupt.h"
 #include "demo-janitor.h"
 #include "demo-stream.h"
@@ -16,19 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define IDLE_WINDOW_MSEC 200
 #define IDLE_CPU_USEC 10000 /* one clock tick of the window: what housekeeping takes */
 #define IDLE_WINDOWS_MAX 100
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 void demo_status(struct demo *demo, const char *format, ...)
 {
@@ -335,7 +327,7 @@ static int page_out(struct demo *demo, struct member *member, struct view_row *r
 		return r;
 	row->resident_bytes = stat.rss_bytes;
 	paging.swap_before_bytes = stat.swap_bytes;
-	start = now_usec();
+	start = clock_usec();
 	r = memhint_map_open(member->process, NULL, &map);
 	if (r == 0)
 		r = memhint_select(member->process, map, NULL, MADV_PAGEOUT, &ranges);
@@ -345,7 +337,7 @@ static int page_out(struct demo *demo, struct member *member, struct view_row *r
 	r = memhint_advise(member->process, ranges, MADV_PAGEOUT, &options, &member->result);
 	if (r < 0)
 		return r;
-	row->usec = now_usec() - start;
+	row->usec = clock_usec() - start;
 	return measure(&paging);
 }
 

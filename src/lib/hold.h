@@ -17,14 +17,6 @@ struct hold {
 	uint64_t sum_nsec;
 };
 
-static inline uint64_t hold_now_nsec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* Accounts for one call that held the lock; pauses if it is time and @more calls are to come. */
 static inline void hold_add(struct hold *hold, uint64_t nsec, bool more)
 {
