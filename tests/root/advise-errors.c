@@ -19,6 +19,7 @@
 #define PAGES 16ull
 
 /* The next so many calls get this answer; then the kernel is asked. */
+static void (*before_call)(void);
 static int answers_left;
 static ssize_t answer;
 static unsigned int calls;
@@ -32,6 +33,8 @@ ssize_t __wrap_vector_advise(int pidfd, bool is_self, const struct iovec *ranges
 			     int advice)
 {
 	calls++;
+	if (before_call)
+		before_call();
 	if (answers_left > 0) {
 		answers_left--;
 		return answer;
@@ -138,12 +141,56 @@ static void test_short(struct scene *scene)
 	   "has failed, too, and does not go on for ever");
 }
 
+static struct child *told_child;
+
+static void make_child_map(void)
+{
+	before_call = NULL;
+	must(child_tell(told_child, 0) == 0);
+}
+
+static long map_more(int what, struct child_shared *shared)
+{
+	return mmap(NULL, P, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+	       MAP_FAILED;
+}
+
+/* What happens to the target during a call. */
+static void test_change(struct scene *scene)
+{
+	const struct memhint_map_options map_options = { .size = sizeof(map_options),
+							 .reader = MEMHINT_READER_MAPS };
+	struct memhint_advise_options options = { .size = sizeof(options),
+						  .flags = MEMHINT_ADVISE_MEASURE };
+	struct memhint_map *map;
+
+	for (int i = 0; i < 2; i++) {
+		const struct memhint_map_options *how = i == 0 ? NULL : &map_options;
+
+		must(memhint_map_open(scene->process, how, &map) == 0);
+		options.map = map;
+		is(memhint_advise(scene->process, scene->ranges, MADV_COLD, &options,
+				  &scene->result),
+		   0, "a target that keeps its mappings");
+		ok(!scene->result.map_changed, "which is told (%s)",
+		   memhint_reader_name(memhint_map_reader(map)));
+		told_child = &scene->child;
+		before_call = make_child_map;
+		is(memhint_advise(scene->process, scene->ranges, MADV_COLD, &options,
+				  &scene->result),
+		   0, "a target that maps something meanwhile");
+		ok(scene->result.map_changed, "which is told, too");
+		is(scene->result.advised.bytes, PAGES * P, "all is advised none the less");
+		memhint_map_close(map);
+	}
+}
+
 int main(void)
 {
 	struct scene scene;
 	uint64_t memory;
 
-	child_start(&scene.child, set_up, NULL);
+	child_start(&scene.child, set_up, map_more);
 	memory = scene.child.shared->address[0];
 	must(memhint_process_open(P_PID, (id_t)scene.child.pid, &scene.process) == 0);
 	must(memhint_ranges_new(&scene.ranges) == 0);
@@ -152,6 +199,7 @@ int main(void)
 	test_retries(&scene);
 	test_ends(&scene);
 	test_short(&scene);
+	test_change(&scene);
 	memhint_ranges_free(scene.ranges);
 	memhint_process_close(scene.process);
 	child_end(&scene.child);
