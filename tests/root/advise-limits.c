@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Limits of a run, and targets that change under it. */
 #include "child.h"
+#include "pace.h"
 #include "test-swap.h"
 #include "tap.h"
 
@@ -310,12 +311,15 @@ static void test_target_goes(void)
 static void test_pace(void)
 {
 	uint64_t running_calls;
+	struct pacer pacer;
 	struct scene scene;
 
 	scene_begin(&scene, set_up);
 	is(scene_advise(&scene, MADV_PAGEOUT), 0, "pageout of a target that runs");
 	is(scene.result.advised.bytes, SIZE, "takes all");
 	running_calls = scene.result.syscalls;
+	pacer_init(&pacer, scene.process, MEMHINT_PACE_AUTO, 0, MADV_PAGEOUT);
+	ok(pacer.gap_usec > 0 && pacer.call_usec < 2000, "in short calls with gaps");
 	scene_end(&scene);
 
 	scene_begin(&scene, set_up);
@@ -323,6 +327,8 @@ static void test_pace(void)
 	waitid(P_PID, (id_t)scene.child.pid, &(siginfo_t){}, WSTOPPED | WNOWAIT);
 	is(scene_advise(&scene, MADV_PAGEOUT), 0, "pageout of a stopped target");
 	is(scene.result.advised.bytes, SIZE, "takes all");
+	pacer_init(&pacer, scene.process, MEMHINT_PACE_AUTO, 0, MADV_PAGEOUT);
+	ok(pacer.gap_usec == 0 && pacer.call_usec > 2000, "in long calls without");
 	ok(scene.result.syscalls < running_calls, "in fewer calls (%llu, not %llu)",
 	   (unsigned long long)scene.result.syscalls, (unsigned long long)running_calls);
 	ok(memhint_process_is_stopped(scene.process), "it is stopped as before");
