@@ -3,7 +3,7 @@
 
 BUILD ?= build
 
-.PHONY: all run test lint bench install clean dependencies
+.PHONY: all run test mutate lint bench install clean dependencies
 
 all: dependencies
 	@scripts/build $(BUILD)
@@ -13,6 +13,9 @@ run: all
 
 test: dependencies
 	@scripts/test
+
+mutate: dependencies
+	@scripts/mutate
 
 lint: dependencies
 	@scripts/lint

@@ -210,21 +210,22 @@ static int wait_until_idle(struct demo *demo)
 }
 
 /*
- * The memory that zram takes for swapped pages: the demo's own device if there is one, since others may
- * come and go meanwhile; else all of them. False if no page of the demo's goes to zram.
+ * What zram holds, and the memory that it takes for that: the demo's own device if there is one, since
+ * others may come and go meanwhile; else all of them. False if no page of the demo's goes to zram.
  */
-static bool zram_memory(const struct demo *demo, uint64_t *ret_bytes)
+static bool zram_measure(const struct demo *demo, struct demo_zram *ret_zram)
 {
 	struct swap swap;
 	bool known = false;
 
-	*ret_bytes = 0;
+	*ret_zram = (struct demo_zram){};
 	if (swap_read_system(&swap) < 0)
 		return false;
 	for (size_t i = 0; i < swap.count; i++)
 		if (swap.areas[i].zram_known &&
 		    (!demo->own_swap || strcmp(swap.areas[i].name, demo->swap_made.path) == 0)) {
-			*ret_bytes += swap.areas[i].zram_memory_bytes;
+			ret_zram->held_bytes += swap.areas[i].zram_original_bytes;
+			ret_zram->memory_bytes += swap.areas[i].zram_memory_bytes;
 			known = true;
 		}
 	return known;
@@ -261,7 +262,7 @@ static int provide_swap(struct demo *demo)
 		demo->swap_made = *demo->own_swap;
 		log_verbose("made swap %s", demo->swap_made.path);
 	}
-	demo->zram_known = zram_memory(demo, &demo->zram_before_bytes);
+	demo->zram_known = zram_measure(demo, &demo->zram_before);
 	return interrupt_signal() ? -ECANCELED : 0;
 }
 
@@ -340,6 +341,16 @@ static int page_out(struct demo *demo, struct member *member, struct view_row *r
 	return measure(&paging);
 }
 
+/*
+ * Whether the two measurements stand for what was paged out: not when a device has gone, nor when other
+ * swap of the same priority took a part.
+ */
+static bool zram_tells(const struct demo *demo, uint64_t swap_bytes)
+{
+	return demo->zram_after.memory_bytes >= demo->zram_before.memory_bytes &&
+	       demo->zram_after.held_bytes >= demo->zram_before.held_bytes + swap_bytes / 10 * 9;
+}
+
 static int page_out_all(struct demo *demo)
 {
 	for (size_t i = 0; i < demo->count; i++) {
@@ -348,9 +359,8 @@ static int page_out_all(struct demo *demo)
 		if (r < 0)
 			return fail(demo, &demo->members[i], "could not be paged out", r);
 	}
-	/* Less than before: a device has gone, and nothing can be said. */
-	demo->zram_known = demo->zram_known && zram_memory(demo, &demo->zram_after_bytes) &&
-			   demo->zram_after_bytes >= demo->zram_before_bytes;
+	demo->zram_known = demo->zram_known && zram_measure(demo, &demo->zram_after) &&
+			   zram_tells(demo, demo_totals(demo).swap_bytes);
 	if (demo_totals(demo).swap_bytes == 0) {
 		log_error(
 			"the kernel paged nothing out, though there is swap; does a cgroup forbid it?");
