@@ -20,6 +20,7 @@
 
 /* The next so many calls get this answer; then the kernel is asked. */
 static void (*before_call)(void);
+static int single_left; /* but first so many are asked for one range alone */
 static int answers_left;
 static ssize_t answer;
 static unsigned int calls;
@@ -35,6 +36,10 @@ ssize_t __wrap_vector_advise(int pidfd, bool is_self, const struct iovec *ranges
 	calls++;
 	if (before_call)
 		before_call();
+	if (single_left > 0) {
+		single_left--;
+		return __real_vector_advise(pidfd, is_self, ranges, 1, advice);
+	}
 	if (answers_left > 0) {
 		answers_left--;
 		return answer;
@@ -118,6 +123,13 @@ static void test_ends(struct scene *scene)
 		is(scene->result.skipped_by[MEMHINT_SKIP_STOPPED].bytes, PAGES * P,
 		   "%s: the rest is skipped for that", name);
 		is(scene->result.failed.bytes, 0, "%s: and has not failed", name);
+
+		single_left = 1;
+		is(advise(scene, 1, -ends[i].error), ends[i].result, "%s in the second call", name);
+		is(calls, 2, "%s: there is no third", name);
+		is(scene->result.advised.bytes, PAGES * P / 2, "%s: what was done is told", name);
+		is(scene->result.skipped_by[MEMHINT_SKIP_STOPPED].bytes, PAGES * P / 2,
+		   "%s: and what was not", name);
 	}
 }
 
