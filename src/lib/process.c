@@ -216,8 +216,8 @@ bool memhint_process_is_alive(const struct memhint_process *process)
 
 bool memhint_process_is_self(const struct memhint_process *process)
 {
-	/* While this process lives, no other one has its PID. */
-	return process->pid == getpid();
+	/* A handle that was inherited may be of one that had this PID before. */
+	return process->pid == getpid() && pidfd_is_alive(process->pidfd);
 }
 
 /* Whether the cgroup v2 of a process is frozen. Source: cgroups(7), cgroup.events. */

@@ -90,12 +90,18 @@ static int mount_proc_here(void)
 }
 
 /* In a PID namespace of its own a process can choose the next PID, so reuse can be had at will. */
+static bool choose_next_pid(pid_t pid)
+{
+	FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "we");
+
+	return last && fprintf(last, "%d", pid - 1) > 0 && fclose(last) == 0;
+}
+
 static int reuse_in_namespace(void *unused)
 {
 	struct memhint_process *first, *second;
-	int failures = 0;
-	pid_t one, two;
-	FILE *last;
+	int failures = 0, status;
+	pid_t one, two, three;
 
 	if (mount_proc_here() < 0)
 		return 100;
@@ -108,8 +114,7 @@ static int reuse_in_namespace(void *unused)
 		return 101;
 	kill(one, SIGKILL);
 	waitpid(one, NULL, 0);
-	last = fopen("/proc/sys/kernel/ns_last_pid", "we");
-	if (!last || fprintf(last, "%d", one - 1) < 0 || fclose(last) != 0)
+	if (!choose_next_pid(one))
 		return 102;
 	two = fork();
 	if (two == 0) {
@@ -126,7 +131,15 @@ static int reuse_in_namespace(void *unused)
 	failures += memhint_process_open_unique(two, memhint_process_id(first), &first) != -ESTALE;
 	kill(two, SIGKILL);
 	waitpid(two, NULL, 0);
-	return failures;
+	/* Nor is it oneself for a process that has got the number and inherited the handle. */
+	if (!choose_next_pid(one))
+		return 105;
+	three = fork();
+	if (three == 0)
+		_exit(memhint_process_is_self(first));
+	if (three != one || waitpid(three, &status, 0) != three)
+		return 106;
+	return failures + (status != 0);
 }
 
 static void test_reuse(void)
