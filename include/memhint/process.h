@@ -29,8 +29,9 @@ struct memhint_process;
  *
  * Context: any thread; does not block.
  * Errors: -ESRCH no such process, or it has ended (a zombie too); -EINVAL @which is neither, or the
- * id names a thread that is not a process; -EBADF not a pidfd; -ENOENT /proc is not mounted for
- * this PID namespace; -EMFILE, -ENFILE, -ENOMEM.
+ * id names a thread that is not a process; -EBADF not a pidfd; -ENOENT /proc is not mounted, or for
+ * another PID namespace than the caller's, where the same PID is another process; -EACCES hidden by
+ * hidepid; -EMFILE, -ENFILE, -ENOMEM.
  * Return: 0 or a negative errno. Since: 0.1. Source: pidfd_open(2), SPEC "Identity".
  */
 int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_process);

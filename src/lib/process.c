@@ -37,7 +37,21 @@ static int pidfd_open_pid(pid_t pid)
 	return errno == ENOENT ? -EINVAL : -errno;
 }
 
-/* The PID that a pidfd names, as this PID namespace sees it. Source: proc_pid_fdinfo(5). */
+static bool pidfd_is_alive(int pidfd)
+{
+	struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&pollfd, 1, 0);
+	while (n < 0 && errno == EINTR);
+	return n == 0;
+}
+
+/*
+ * The PID under which /proc has the process behind a pidfd: the PID namespace is that of the mount,
+ * which need not be the caller's. Source: proc_pid_fdinfo(5).
+ */
 static int pidfd_pid(int pidfd, pid_t *ret_pid)
 {
 	char path[64], text[1024];
@@ -45,18 +59,54 @@ static int pidfd_pid(int pidfd, pid_t *ret_pid)
 	ssize_t n;
 	long pid;
 
+	if (fcntl(pidfd, F_GETFD) < 0)
+		return -errno;
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
 	n = fd_read_file_at(AT_FDCWD, path, text, sizeof(text));
+	if (n == -EFBIG) /* something with more to tell than a pidfd */
+		return -EBADF;
 	if (n < 0)
-		return n == -ENOENT ? -EBADF : (int)n;
+		return (int)n;
 	line = strstr(text, "\nPid:");
 	if (!line)
 		return -EBADF;
 	pid = strtol(line + 5, NULL, 10);
-	if (pid <= 0) /* -1: it has ended; 0: not in this PID namespace */
+	if (pid < 0) /* it has ended */
 		return -ESRCH;
+	if (pid == 0) /* not in the PID namespace of /proc */
+		return -ENOENT;
 	*ret_pid = (pid_t)pid;
 	return 0;
+}
+
+/* Whether a PID means the same process to the caller's system calls and in /proc: 0 or -ENOENT. */
+static int pid_check_proc(int pidfd, pid_t pid)
+{
+	pid_t known;
+	int r = pidfd_pid(pidfd, &known);
+
+	if (r < 0)
+		return r;
+	return known == pid ? 0 : -ENOENT;
+}
+
+/* Takes the PID of a pidfd from /proc, and makes sure that it is the caller's word for it, too. */
+static int pidfd_identify(int pidfd, pid_t *ret_pid)
+{
+	_cleanup_close_ int again = -1;
+	pid_t pid;
+	int r;
+
+	r = pidfd_pid(pidfd, &pid);
+	if (r < 0)
+		return r;
+	again = pidfd_open_pid(pid);
+	if (again == -ESRCH && pidfd_is_alive(pidfd))
+		return -ENOENT;
+	r = again < 0 ? again : pid_check_proc(again, pid);
+	if (r == 0)
+		*ret_pid = pid;
+	return r;
 }
 
 /* The unique id: the pidfd's inode on pidfs; 0 where there is no pidfs. */
@@ -70,15 +120,13 @@ static uint64_t pidfd_inode(int pidfd)
 	return (uint64_t)st.st_ino;
 }
 
-static bool pidfd_is_alive(int pidfd)
+/* What an error of a look into the directory of a process means. */
+static int proc_error(int pidfd, int error)
 {
-	struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
-	int n;
-
-	do
-		n = poll(&pollfd, 1, 0);
-	while (n < 0 && errno == EINTR);
-	return n == 0;
+	if (error != ENOENT && error != EPERM && error != ESRCH)
+		return -error;
+	/* /proc knew it a moment ago. If it lives, it is hidden: hidepid says "no entry" or "no right". */
+	return pidfd_is_alive(pidfd) ? -EACCES : -ESRCH;
 }
 
 static int process_id(int pidfd, int dirfd, uint64_t *ret_id)
@@ -117,8 +165,11 @@ int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_p
 		process->pidfd = pidfd_open_pid(process->pid);
 		if (process->pidfd < 0)
 			return process->pidfd;
+		r = pid_check_proc(process->pidfd, process->pid);
+		if (r < 0)
+			return r;
 	} else {
-		r = pidfd_pid((int)id, &process->pid);
+		r = pidfd_identify((int)id, &process->pid);
 		if (r < 0)
 			return r;
 		process->pidfd = fcntl((int)id, F_DUPFD_CLOEXEC, 3);
@@ -128,12 +179,8 @@ int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_p
 
 	snprintf(path, sizeof(path), "/proc/%d", process->pid);
 	process->dirfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (process->dirfd < 0) {
-		r = -errno;
-		if (r == -ENOENT && access("/proc/self/stat", R_OK) == 0)
-			r = -ESRCH;
-		return r;
-	}
+	if (process->dirfd < 0 || faccessat(process->dirfd, "stat", F_OK, 0) < 0)
+		return proc_error(process->pidfd, errno);
 	r = process_id(process->pidfd, process->dirfd, &process->id);
 	/* Alive now, so the PID was its own all along, and the directory is its own too. */
 	if (!pidfd_is_alive(process->pidfd))
@@ -279,7 +326,7 @@ int memhint_process_stat(const struct memhint_process *process,
 	if (r == 0)
 		r = proc_status_read(process->dirfd, &status);
 	if (r < 0)
-		return r == -ENOENT ? -ESRCH : r;
+		return proc_error(process->pidfd, -r);
 	result = (struct memhint_process_stat){
 		.state = stat.state,
 		.is_kernel_thread = stat.flags & PROC_FLAG_KTHREAD,

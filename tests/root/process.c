@@ -7,9 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -142,10 +147,171 @@ static void test_reuse(void)
 	is(WEXITSTATUS(status), 0, "a reused PID is another process");
 }
 
+/* Opens what the PID namespace of /proc calls something else. The exit status is what went wrong. */
+static int open_without_proc(void *unused)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	struct memhint_process *process;
+	pid_t child;
+	int failures = 0;
+
+	/* PID 1 here, which /proc has as another process altogether. */
+	failures |= memhint_process_open(P_PID, (id_t)getpid(), &process) != -ENOENT;
+	failures |= 2 * (memhint_process_open(P_PIDFD, (id_t)pidfd, &process) != -ENOENT);
+	child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	failures |= 4 * (memhint_process_open(P_PID, (id_t)child, &process) != -ENOENT);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return failures;
+}
+
+static void test_namespace(void)
+{
+	static char stack[256 * 1024] __attribute__((aligned(16)));
+	int status;
+	pid_t pid = clone(open_without_proc, stack + sizeof(stack), CLONE_NEWPID | SIGCHLD, NULL);
+
+	must(pid > 0);
+	must(waitpid(pid, &status, 0) == pid);
+	ok(WIFEXITED(status), "a PID namespace without a /proc of its own");
+	is(WEXITSTATUS(status), 0, "is no place for PIDs");
+}
+
+static int open_hidden(const char *option)
+{
+	struct memhint_process *process, *parent;
+	struct memhint_process_stat stat;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/proc", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("proc", "/proc", "proc", 0, option) < 0)
+		return 100;
+	/* It is hidden as soon as the rights are gone, since it is of another user then. */
+	if (memhint_process_open(P_PID, (id_t)getppid(), &parent) != 0 || setgroups(0, NULL) < 0 ||
+	    setregid(65534, 65534) < 0 || setreuid(65534, 65534) < 0)
+		return 101;
+	if (memhint_process_stat(parent, &stat) != -EACCES)
+		return 1;
+	memhint_process_close(parent);
+	if (memhint_process_open(P_PID, (id_t)getppid(), &process) != -EACCES)
+		return 2;
+	if (memhint_process_open(P_PID, (id_t)getpid(), &process) != 0)
+		return 3;
+	if (memhint_process_stat(process, &stat) != 0)
+		return 4;
+	memhint_process_close(process);
+	return 0;
+}
+
+static void test_hidden(const char *option)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(open_hidden(option));
+	must(waitpid(pid, &status, 0) == pid);
+	must(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 100)
+		skip_one(option, "not on this kernel, or no right to mount");
+	else
+		is(WEXITSTATUS(status), 0, "%s: what is hidden is not said to be gone", option);
+}
+
+static void *wait_in_thread(void *tid)
+{
+	atomic_store((_Atomic pid_t *)tid, (pid_t)syscall(SYS_gettid));
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void setup_thread(struct child_shared *shared)
+{
+	static _Atomic pid_t tid;
+	pthread_t thread;
+
+	must(pthread_create(&thread, NULL, wait_in_thread, &tid) == 0);
+	while (!atomic_load(&tid))
+		sched_yield();
+	shared->number[0] = (uint64_t)tid;
+}
+
+static void test_threads(void)
+{
+	struct memhint_process *process;
+	struct child child;
+	int pidfd;
+
+	child_start(&child, setup_thread, NULL);
+	is(memhint_process_open(P_PID, (id_t)child.shared->number[0], &process), -EINVAL,
+	   "the id of a thread");
+	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)child.shared->number[0], O_EXCL);
+	if (pidfd >= 0)
+		is(memhint_process_open(P_PIDFD, (id_t)pidfd, &process), -EINVAL,
+		   "the pidfd of a thread");
+	else
+		skip_one("the pidfd of a thread", "not on this kernel");
+	close(pidfd);
+	child_end(&child);
+}
+
+/* A descriptor of which /proc has a lot to say. */
+static void test_talkative_descriptor(void)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC), fds[64];
+	struct epoll_event event = { .events = EPOLLIN };
+	struct memhint_process *process;
+
+	for (size_t i = 0; i < 64; i++) {
+		fds[i] = eventfd(0, EFD_CLOEXEC);
+		must(fds[i] >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event) == 0);
+	}
+	is(memhint_process_open(P_PIDFD, (id_t)epoll, &process), -EBADF,
+	   "an epoll set is no pidfd either");
+	for (size_t i = 0; i < 64; i++)
+		close(fds[i]);
+	close(epoll);
+}
+
+static void setup_groups(struct child_shared *shared)
+{
+	static gid_t groups[20000];
+
+	for (size_t i = 0; i < 20000; i++)
+		groups[i] = (gid_t)(1000000000 + i);
+	shared->number[0] = setgroups(20000, groups) == 0;
+}
+
+static void test_many_groups(void)
+{
+	struct memhint_process *process;
+	struct memhint_process_stat stat;
+	struct child child;
+
+	child_start(&child, setup_groups, NULL);
+	must(child.shared->number[0]);
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	is(memhint_process_stat(process, &stat), 0, "a process of 20,000 groups");
+	ok(stat.size_bytes > 0, "has its numbers");
+	memhint_process_close(process);
+	child_end(&child);
+}
+
 int main(void)
 {
 	test_open();
 	test_bad_ids();
 	test_reuse();
+	test_namespace();
+	test_hidden("hidepid=1");
+	test_hidden("hidepid=2");
+	test_hidden("hidepid=4");
+	test_threads();
+	test_talkative_descriptor();
+	test_many_groups();
 	return done_testing();
 }
