@@ -2,6 +2,7 @@
 /* Giving one advice for many ranges, with an exact account. */
 #include "clock.h"
 #include "map-internal.h"
+#include "option-size.h"
 #include "pace.h"
 #include "page-size.h"
 #include "pages.h"
@@ -471,13 +472,13 @@ static int options_take(const struct memhint_advise_options *options,
 			struct memhint_advise_options *ret)
 {
 	struct memhint_advise_options taken = {};
+	int r = 0;
 
-	if (options) {
-		if (options->size < offsetof(struct memhint_advise_options, map))
-			return -EINVAL;
-		memcpy(&taken, options,
-		       options->size < sizeof(taken) ? options->size : sizeof(taken));
-	}
+	if (options)
+		r = option_size_copy(&taken, sizeof(taken), options, options->size,
+				     offsetof(struct memhint_advise_options, map));
+	if (r < 0)
+		return r;
 	if ((taken.flags & ~(MEMHINT_ADVISE_DRY_RUN | MEMHINT_ADVISE_MEASURE)) ||
 	    taken.pace > MEMHINT_PACE_BOUND ||
 	    (taken.pace == MEMHINT_PACE_BOUND && !taken.pace_usec))

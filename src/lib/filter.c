@@ -2,6 +2,7 @@
 /* From a snapshot to ranges: what matches, what of it is worth advising, and why the rest is not. */
 #include "cleanup.h"
 #include "map-internal.h"
+#include "option-size.h"
 #include "page-size.h"
 #include "pages.h"
 #include "ranges.h"
@@ -382,12 +383,13 @@ static int filter_take(const struct memhint_filter *filter, struct memhint_filte
 {
 	struct memhint_filter taken = {};
 	uint64_t page = page_size();
+	int r = 0;
 
-	if (filter) {
-		if (filter->size < offsetof(struct memhint_filter, min_bytes))
-			return -EINVAL;
-		memcpy(&taken, filter, filter->size < sizeof(taken) ? filter->size : sizeof(taken));
-	}
+	if (filter)
+		r = option_size_copy(&taken, sizeof(taken), filter, filter->size,
+				     offsetof(struct memhint_filter, min_bytes));
+	if (r < 0)
+		return r;
 	if (!taken.kinds)
 		taken.kinds = MEMHINT_KIND_PRIVATE;
 	if (!taken.start && !taken.end)

@@ -4,6 +4,7 @@
 #include "map-internal.h"
 #include "map-list.h"
 #include "map-read.h"
+#include "option-size.h"
 #include "pages.h"
 #include "procfile.h"
 
@@ -248,17 +249,13 @@ static void map_close_files(struct memhint_map *map)
 static int options_take(const struct memhint_map_options *options, struct memhint_map_options *ret)
 {
 	struct memhint_map_options taken = { .size = sizeof(taken) };
-	const char *bytes = (const char *)options;
+	int r = 0;
 
-	if (options) {
-		if (options->size < sizeof(options->size))
-			return -EINVAL;
-		for (size_t i = sizeof(taken); i < options->size; i++)
-			if (bytes[i])
-				return -EINVAL; /* asks for what this version does not know */
-		memcpy(&taken, options,
-		       options->size < sizeof(taken) ? options->size : sizeof(taken));
-	}
+	if (options)
+		r = option_size_copy(&taken, sizeof(taken), options, options->size,
+				     sizeof(options->size));
+	if (r < 0)
+		return r;
 	if ((taken.want & ~WANT_ALL) || taken.reader > MEMHINT_READER_MAPS ||
 	    taken.pages_reader > MEMHINT_PAGES_SMAPS)
 		return -EINVAL;
