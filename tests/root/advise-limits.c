@@ -362,6 +362,51 @@ static void test_vast_ranges(void)
 	scene_end(&scene);
 }
 
+#define HOLES (SIZE / P / 2)
+
+/* Every second page is missing. */
+static void set_up_holes(struct child_shared *shared)
+{
+	set_up(shared);
+	for (uint64_t i = 0; i < HOLES; i++)
+		if (munmap((char *)shared->address[MEMORY] + (2 * i + 1) * P, P) < 0)
+			_exit(3);
+}
+
+static void count_failure(const struct memhint_failure *failure, void *userdata)
+{
+	uint64_t *count = userdata;
+
+	*count += failure->error == ENOMEM && failure->end == failure->start + P;
+}
+
+/* As many refusals as there are pages, page by page and as one range. */
+static void test_holes(void)
+{
+	struct scene scene;
+	uint64_t failures = 0;
+
+	scene_begin(&scene, set_up_holes);
+	scene.options.failure = count_failure;
+	scene.options.userdata = &failures;
+	is(scene_advise(&scene, MADV_COLD), 0, "a range with a hole after each page");
+	is(scene.result.advised.bytes, HOLES * P, "is advised where it is mapped");
+	is(scene.result.failed.ranges, HOLES, "and fails elsewhere");
+	is(failures, HOLES, "for each hole its own failure");
+
+	memhint_ranges_free(scene.ranges);
+	must(memhint_ranges_new(&scene.ranges) == 0);
+	for (uint64_t i = 2 * HOLES; i-- > 0;) /* downwards, in pairs */
+		must(memhint_ranges_add(scene.ranges,
+					scene.child.shared->address[MEMORY] + (i ^ 1) * P, P) == 0);
+	failures = 0;
+	is(scene_advise(&scene, MADV_COLD), 0, "a range for each of them, downwards");
+	is(scene.result.requested.ranges, 2 * HOLES, "none is lost");
+	is(scene.result.advised.ranges, HOLES, "half of them advised");
+	is(failures, HOLES, "half of them failed");
+	scene_end(&scene);
+}
+
 /* Options of programs built with later versions of the structures, and of none. */
 static void test_option_sizes(void)
 {
@@ -413,6 +458,7 @@ int main(void)
 	test_pace();
 	test_huge_pages();
 	test_vast_ranges();
+	test_holes();
 	test_option_sizes();
 	swap_end();
 	return done_testing();
