@@ -3,16 +3,19 @@
 
 BUILD ?= build
 
-.PHONY: all run test lint bench install clean dependencies
+.PHONY: all run test mutate lint bench install clean dependencies
 
 all: dependencies
 	@scripts/build $(BUILD)
 
 run: all
-	@$(BUILD)/src/cli/memhint demo
+	@scripts/as-root $(BUILD)/src/cli/memhint demo
 
 test: dependencies
 	@scripts/test
+
+mutate: dependencies
+	@scripts/mutate
 
 lint: dependencies
 	@scripts/lint
@@ -21,7 +24,7 @@ bench: all
 	@scripts/bench $(BUILD)
 
 install: all
-	meson install -C $(BUILD)
+	scripts/as-root meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf build build-*

@@ -2,12 +2,13 @@
 /* Giving one advice for many ranges, with an exact account. */
 #include "clock.h"
 #include "map-internal.h"
-#include "option-size.h"
 #include "pace.h"
 #include "page-size.h"
 #include "pages.h"
 #include "procfile.h"
 #include "ranges.h"
+#include "sized.h"
+#include "stopwatch.h"
 #include "uapi.h"
 #include "usage.h"
 #include "vector.h"
@@ -18,8 +19,6 @@
 #include <memhint/process.h>
 
 #include <errno.h>
-#include <stddef.h>
-#include <string.h>
 
 /* After EAGAIN and the like: so many tries, the pause doubling from 100 us on (25 ms in all). */
 #define RETRY_MAX 8
@@ -129,7 +128,7 @@ static uint64_t run_used_bytes(const struct run *run)
 
 static bool run_is_cancelled(const struct run *run)
 {
-	return run->options.cancel && *run->options.cancel;
+	return cancel_is_set(run->options.cancel);
 }
 
 static uint64_t run_done_bytes(const struct run *run)
@@ -137,8 +136,9 @@ static uint64_t run_done_bytes(const struct run *run)
 	const struct memhint_result *result = run->result;
 	uint64_t done = result->advised.bytes + result->failed.bytes;
 
-	for (int i = MEMHINT_SKIP_BUDGET; i < MEMHINT_SKIP_COUNT; i++)
-		done += result->skipped_by[i].bytes;
+	/* What the selection had dropped was never to be done. */
+	for (int i = 0; i < MEMHINT_SKIP_COUNT; i++)
+		done += result->skipped_by[i].bytes - run->ranges->skipped[i].bytes;
 	return done;
 }
 
@@ -487,12 +487,9 @@ static int run_all(struct run *run, int r)
 static int options_take(const struct memhint_advise_options *options,
 			struct memhint_advise_options *ret)
 {
-	struct memhint_advise_options taken = {};
-	int r = 0;
+	struct memhint_advise_options taken;
+	int r = sized_take(options, &taken, sizeof(taken));
 
-	if (options)
-		r = option_size_copy(&taken, sizeof(taken), options, options->size,
-				     offsetof(struct memhint_advise_options, map));
 	if (r < 0)
 		return r;
 	if ((taken.flags & ~(MEMHINT_ADVISE_DRY_RUN | MEMHINT_ADVISE_MEASURE)) ||

@@ -4,9 +4,9 @@
 #include "map-internal.h"
 #include "map-list.h"
 #include "map-read.h"
-#include "option-size.h"
 #include "pages.h"
 #include "procfile.h"
+#include "sized.h"
 
 #include <memhint/map.h>
 #include <memhint/process.h>
@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define WANT_ALL (MEMHINT_MAP_NAMES | MEMHINT_MAP_FLAGS | MEMHINT_MAP_PAGES | MEMHINT_MAP_UNPACED)
 
@@ -245,21 +244,15 @@ static void map_close_files(struct memhint_map *map)
 	map->marks_fd = -1;
 }
 
-/* The caller's options, whatever the size of the structure that it was built with. */
 static int options_take(const struct memhint_map_options *options, struct memhint_map_options *ret)
 {
-	struct memhint_map_options taken = { .size = sizeof(taken) };
-	int r = 0;
+	int r = sized_take(options, ret, sizeof(*ret));
 
-	if (options)
-		r = option_size_copy(&taken, sizeof(taken), options, options->size,
-				     sizeof(options->size));
 	if (r < 0)
 		return r;
-	if ((taken.want & ~WANT_ALL) || taken.reader > MEMHINT_READER_MAPS ||
-	    taken.pages_reader > MEMHINT_PAGES_SMAPS)
+	if ((ret->want & ~WANT_ALL) || ret->reader > MEMHINT_READER_MAPS ||
+	    ret->pages_reader > MEMHINT_PAGES_SMAPS || ret->reserved)
 		return -EINVAL;
-	*ret = taken;
 	return 0;
 }
 

@@ -120,12 +120,14 @@ static uint64_t pidfd_inode(int pidfd)
 	return (uint64_t)st.st_ino;
 }
 
-/* What an error of a look into the directory of a process means. */
-static int proc_error(int pidfd, int error)
+/*
+ * What reading of a process's directory said. The mount option hidepid says ENOENT or EPERM of what is
+ * there, but not for us. Source: proc(5).
+ */
+static int directory_error(int pidfd, int error)
 {
-	if (error != ENOENT && error != EPERM && error != ESRCH)
-		return -error;
-	/* /proc knew it a moment ago. If it lives, it is hidden: hidepid says "no entry" or "no right". */
+	if (error != -ENOENT && error != -EPERM)
+		return error;
 	return pidfd_is_alive(pidfd) ? -EACCES : -ESRCH;
 }
 
@@ -179,14 +181,14 @@ int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_p
 
 	snprintf(path, sizeof(path), "/proc/%d", process->pid);
 	process->dirfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (process->dirfd < 0 || faccessat(process->dirfd, "stat", F_OK, 0) < 0)
-		return proc_error(process->pidfd, errno);
+	if (process->dirfd < 0)
+		return directory_error(process->pidfd, -errno);
 	r = process_id(process->pidfd, process->dirfd, &process->id);
 	/* Alive now, so the PID was its own all along, and the directory is its own too. */
 	if (!pidfd_is_alive(process->pidfd))
 		return -ESRCH;
 	if (r < 0)
-		return r;
+		return directory_error(process->pidfd, r);
 	*ret_process = take_pointer(process);
 	return 0;
 }
@@ -326,7 +328,7 @@ int memhint_process_stat(const struct memhint_process *process,
 	if (r == 0)
 		r = proc_status_read(process->dirfd, &status);
 	if (r < 0)
-		return proc_error(process->pidfd, -r);
+		return directory_error(process->pidfd, r);
 	result = (struct memhint_process_stat){
 		.state = stat.state,
 		.is_kernel_thread = stat.flags & PROC_FLAG_KTHREAD,

@@ -73,7 +73,7 @@ static int measure_span(const struct pages *pages, uint64_t start, uint64_t end,
 	while (r == 0 && start < end) {
 		uint64_t piece = end - start < PIECE_BYTES ? end - start : PIECE_BYTES;
 
-		if (cancel && *cancel)
+		if (cancel_is_set(cancel))
 			return -ECANCELED;
 		r = pages_scan(pages, start, start + piece, see_run, measure);
 		start += piece;

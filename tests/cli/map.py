@@ -119,6 +119,10 @@ with Target("anon=8388608", "reserve=1073741824", "locked=65536", "shmem=1048576
     ok(lines[0].split()[-1] == "NAME", "the name comes last", lines[0])
     equal(run("map", "--columns", "start,size", "--only", "shmem", "--bytes", target.pid).out.splitlines()[1].split(),
           [f"{target.mappings[3]['start']:x}", str(MIB)], "--columns and --bytes")
+    for line in run("map", "--columns", "start,size,rss,swap,untouched", "--bytes", target.pid).out.splitlines()[1:]:
+        words = line.split()
+        if words[:1] == [f"{target.mappings[1]['start']:x}"] or words[:1] == [f"{target.mappings[0]['start']:x}"]:
+            equal(int(words[4]), int(words[1]) - int(words[2]) - int(words[3]), "untouched is the rest", line)
     every = ",".join(c["name"] for v in run("--dump-options").json()["verbs"] if v["name"] == "map"
                      for c in v["columns"])
     equal(run("map", "--columns", every, target.pid).status, 0, "all columns at once")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Limits of a run, and targets that change under it. */
 #include "child.h"
+#include "pace.h"
 #include "test-swap.h"
 #include "tap.h"
 
@@ -10,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,7 +39,7 @@ static void set_up(struct child_shared *shared)
 static void set_up_locked(struct child_shared *shared)
 {
 	set_up(shared);
-	if (mlock((char *)shared->address[MEMORY] + 4 * P, 4 * P) < 0)
+	if (syscall(SYS_mlock, (char *)shared->address[MEMORY] + 4 * P, 4 * P) < 0)
 		_exit(3);
 }
 
@@ -200,6 +202,55 @@ static void test_cancel(void)
 	scene_end(&scene);
 }
 
+struct told {
+	uint64_t calls;
+	uint64_t last_bytes;
+	bool goes_back;
+	bool is_beyond;
+};
+
+static int note_progress(const struct memhint_progress *progress, void *userdata)
+{
+	struct told *told = userdata;
+
+	told->calls++;
+	told->goes_back |= progress->done_bytes < told->last_bytes;
+	told->is_beyond |= progress->total_bytes != SIZE || progress->done_bytes > SIZE;
+	told->last_bytes = progress->done_bytes;
+	return 0;
+}
+
+static void test_progress(void)
+{
+	struct told told = {};
+	struct scene scene;
+
+	scene_begin(&scene, set_up);
+	scene.options.bytes_per_second = 256 * MIB;
+	scene.options.progress = note_progress;
+	scene.options.userdata = &told;
+	is(scene_advise(&scene, MADV_COLD), 0, "a run that tells its progress");
+	ok(told.calls >= 2, "more than once (%llu times)", (unsigned long long)told.calls);
+	/* A pause that lasts longer makes them fewer, never more. */
+	ok(told.calls <= scene.result.elapsed_usec / 50000 + 1,
+	   "and at most 20 times a second, and at the end");
+	ok(!told.goes_back, "it never goes back");
+	ok(!told.is_beyond, "nor beyond what there is to do");
+	is(told.last_bytes, SIZE, "and ends with all of it");
+	scene_end(&scene);
+
+	told = (struct told){};
+	scene_begin(&scene, set_up);
+	scene.options.progress = note_progress;
+	scene.options.userdata = &told;
+	kill(scene.child.pid, SIGKILL);
+	waitid(P_PID, (id_t)scene.child.pid, &(siginfo_t){}, WEXITED | WNOWAIT);
+	is(scene_advise(&scene, MADV_COLD), -ESRCH, "a run of which nothing comes");
+	is(told.calls, 1, "is told at the end");
+	is(told.last_bytes, SIZE, "as done with");
+	scene_end(&scene);
+}
+
 static int kill_target(const struct memhint_progress *progress, void *userdata)
 {
 	struct scene *scene = userdata;
@@ -261,12 +312,15 @@ static void test_target_goes(void)
 static void test_pace(void)
 {
 	uint64_t running_calls;
+	struct pacer pacer;
 	struct scene scene;
 
 	scene_begin(&scene, set_up);
 	is(scene_advise(&scene, MADV_PAGEOUT), 0, "pageout of a target that runs");
 	is(scene.result.advised.bytes, SIZE, "takes all");
 	running_calls = scene.result.syscalls;
+	pacer_init(&pacer, scene.process, MEMHINT_PACE_AUTO, 0, MADV_PAGEOUT);
+	ok(pacer.gap_usec > 0 && pacer.call_usec < 2000, "in short calls with gaps");
 	scene_end(&scene);
 
 	scene_begin(&scene, set_up);
@@ -274,6 +328,8 @@ static void test_pace(void)
 	waitid(P_PID, (id_t)scene.child.pid, &(siginfo_t){}, WSTOPPED | WNOWAIT);
 	is(scene_advise(&scene, MADV_PAGEOUT), 0, "pageout of a stopped target");
 	is(scene.result.advised.bytes, SIZE, "takes all");
+	pacer_init(&pacer, scene.process, MEMHINT_PACE_AUTO, 0, MADV_PAGEOUT);
+	ok(pacer.gap_usec == 0 && pacer.call_usec > 2000, "in long calls without");
 	ok(scene.result.syscalls < running_calls, "in fewer calls (%llu, not %llu)",
 	   (unsigned long long)scene.result.syscalls, (unsigned long long)running_calls);
 	ok(memhint_process_is_stopped(scene.process), "it is stopped as before");
@@ -454,6 +510,7 @@ int main(void)
 	test_budget_in_refusal();
 	test_rate();
 	test_cancel();
+	test_progress();
 	test_target_goes();
 	test_pace();
 	test_huge_pages();

@@ -147,78 +147,99 @@ static void test_reuse(void)
 	is(WEXITSTATUS(status), 0, "a reused PID is another process");
 }
 
-/* Opens what the PID namespace of /proc calls something else. The exit status is what went wrong. */
-static int open_without_proc(void *unused)
+/* In a mount namespace of its own: what /proc does not show. */
+static int look_without_proc(void)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	struct memhint_process *process;
-	pid_t child;
-	int failures = 0;
+	pid_t parent = getppid();
+	int pidfd = (int)syscall(SYS_pidfd_open, parent, 0), failures = 0;
 
-	/* PID 1 here, which /proc has as another process altogether. */
-	failures |= memhint_process_open(P_PID, (id_t)getpid(), &process) != -ENOENT;
-	failures |= 2 * (memhint_process_open(P_PIDFD, (id_t)pidfd, &process) != -ENOENT);
-	child = fork();
-	if (child == 0) {
-		pause();
-		_exit(0);
-	}
-	failures |= 4 * (memhint_process_open(P_PID, (id_t)child, &process) != -ENOENT);
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
+	if (pidfd < 0 || mount_proc_here() < 0 || mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+		return 100;
+	failures += memhint_process_open(P_PID, (id_t)parent, &process) != -ENOENT;
+	failures += memhint_process_open(P_PIDFD, (id_t)pidfd, &process) != -ENOENT;
 	return failures;
 }
 
-static void test_namespace(void)
+/* Makes this an ordinary user, for whom the kernel hides other people's processes. */
+static bool hide(const char *option)
 {
-	static char stack[256 * 1024] __attribute__((aligned(16)));
+	return mount_proc_here() == 0 && mount("proc", "/proc", "proc", 0, option) == 0 &&
+	       setgid(65534) == 0 && setuid(65534) == 0;
+}
+
+/* 1: nothing in the directory may be read. 2: it is not even listed. */
+static int look_with_hidepid(const char *option)
+{
+	struct memhint_process *process;
+	struct memhint_process_stat stat;
+
+	if (!hide(option) || memhint_process_open(P_PID, (id_t)getppid(), &process) < 0)
+		return 100;
+	return memhint_process_stat(process, &stat) != -EACCES;
+}
+
+static int look_with_hidepid_1(void)
+{
+	return look_with_hidepid("hidepid=1");
+}
+
+static int look_with_hidepid_2(void)
+{
+	return look_with_hidepid("hidepid=2");
+}
+
+/* 4, since Linux 5.8: there is no directory. */
+static int look_with_hidepid_4(void)
+{
+	struct memhint_process *process;
+
+	if (!hide("hidepid=4"))
+		return 100;
+	return memhint_process_open(P_PID, (id_t)getppid(), &process) != -EACCES ||
+	       memhint_process_open(P_PID, (id_t)getpid(), &process) != 0;
+}
+
+static int look_in_foreign_proc(void *unused)
+{
+	struct memhint_process *process;
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0), failures = 0;
+
+	/* PID 1 here; the /proc that is mounted knows another process by that number. */
+	failures += memhint_process_open(P_PID, 1, &process) != -ENOENT;
+	failures += memhint_process_open(P_PIDFD, (id_t)pidfd, &process) != -ENOENT;
+	return failures;
+}
+
+static int status_of(pid_t pid)
+{
 	int status;
-	pid_t pid = clone(open_without_proc, stack + sizeof(stack), CLONE_NEWPID | SIGCHLD, NULL);
 
 	must(pid > 0);
 	must(waitpid(pid, &status, 0) == pid);
-	ok(WIFEXITED(status), "a PID namespace without a /proc of its own");
-	is(WEXITSTATUS(status), 0, "is no place for PIDs");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static int open_hidden(const char *option)
+static int status_in_mounts(int (*look)(void))
 {
-	struct memhint_process *process, *parent;
-	struct memhint_process_stat stat;
-
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/proc", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("proc", "/proc", "proc", 0, option) < 0)
-		return 100;
-	/* It is hidden as soon as the rights are gone, since it is of another user then. */
-	if (memhint_process_open(P_PID, (id_t)getppid(), &parent) != 0 || setgroups(0, NULL) < 0 ||
-	    setregid(65534, 65534) < 0 || setreuid(65534, 65534) < 0)
-		return 101;
-	if (memhint_process_stat(parent, &stat) != -EACCES)
-		return 1;
-	memhint_process_close(parent);
-	if (memhint_process_open(P_PID, (id_t)getppid(), &process) != -EACCES)
-		return 2;
-	if (memhint_process_open(P_PID, (id_t)getpid(), &process) != 0)
-		return 3;
-	if (memhint_process_stat(process, &stat) != 0)
-		return 4;
-	memhint_process_close(process);
-	return 0;
-}
-
-static void test_hidden(const char *option)
-{
-	int status;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(open_hidden(option));
-	must(waitpid(pid, &status, 0) == pid);
-	must(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 100)
-		skip_one(option, "not on this kernel, or no right to mount");
-	else
-		is(WEXITSTATUS(status), 0, "%s: what is hidden is not said to be gone", option);
+		_exit(unshare(CLONE_NEWNS) < 0 ? 101 : look());
+	return status_of(pid);
+}
+
+static void test_proc(void)
+{
+	static char stack[256 * 1024] __attribute__((aligned(16)));
+
+	is(status_in_mounts(look_without_proc), 0, "without /proc nobody is gone");
+	is(status_in_mounts(look_with_hidepid_1), 0, "hidepid=1: who is hidden is not gone");
+	is(status_in_mounts(look_with_hidepid_2), 0, "hidepid=2: nor here");
+	is(status_in_mounts(look_with_hidepid_4), 0, "hidepid=4: nor here");
+	is(status_of(clone(look_in_foreign_proc, stack + sizeof(stack), CLONE_NEWPID | SIGCHLD,
+			   NULL)),
+	   0, "the /proc of another PID namespace is not believed");
 }
 
 static void *wait_in_thread(void *tid)
@@ -306,10 +327,7 @@ int main(void)
 	test_open();
 	test_bad_ids();
 	test_reuse();
-	test_namespace();
-	test_hidden("hidepid=1");
-	test_hidden("hidepid=2");
-	test_hidden("hidepid=4");
+	test_proc();
 	test_threads();
 	test_talkative_descriptor();
 	test_many_groups();

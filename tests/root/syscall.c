@@ -137,6 +137,11 @@ static void test_beyond_kernel(const struct child *child, int pidfd)
 	is(library(pidfd, big, 2, MADV_COLD, 0), (long)(BIG + P), "5 GiB and a page in a call");
 	big[0].iov_len = BIG - P + 1;
 	is(library(pidfd, big, 2, MADV_COLD, 0), (long)(BIG + 1), "an odd length above 2 GiB");
+	is(library(pidfd,
+		   (struct iovec[]){ range(block, P + 1),
+				     range(child->shared->address[RESERVE], BIG) },
+		   2, MADV_COLD, 0),
+	   (long)(BIG + P + 1), "an odd length before what is cut");
 	big[1] = range(child->shared->address[HOLE], 12 * P);
 	is(library(pidfd, big, 2, MADV_COLD, 0), (long)(BIG - P + 1), "a hole after that");
 }

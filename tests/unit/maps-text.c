@@ -281,6 +281,32 @@ static void test_bad_lines(void)
 	is(record.name_length, 0, "and no name");
 }
 
+/* Each of the letters alone: in the fixtures some stand side by side. */
+static void test_letters(void)
+{
+	static const struct {
+		const char *letters;
+		uint32_t flags;
+	} all[] = {
+		{ "lo", MEMHINT_VMA_LOCKED },	 { "ht", MEMHINT_VMA_HUGETLB },
+		{ "pf", MEMHINT_VMA_PFNMAP },	 { "io", MEMHINT_VMA_IO },
+		{ "dp", MEMHINT_VMA_DROPPABLE }, { "um", MEMHINT_VMA_UFFD },
+		{ "uw", MEMHINT_VMA_UFFD },	 { "ui", MEMHINT_VMA_UFFD },
+		{ "hg", MEMHINT_VMA_HUGEPAGE },	 { "nh", MEMHINT_VMA_NOHUGEPAGE },
+		{ "mg", MEMHINT_VMA_MERGEABLE }, { "dd", MEMHINT_VMA_DONTDUMP },
+		{ "mm", MEMHINT_VMA_MIXEDMAP },	 { "xx", 0 },
+	};
+	struct maps_record record;
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "1000-2000 ---p 00000000 00:00 0\nVmFlags: mr %s sd \n", all[i].letters);
+		must(maps_text_next(MAPS_TEXT_SMAPS, text, strlen(text), &record) > 0);
+		is(record.flags, all[i].flags, "the letters %s", all[i].letters);
+	}
+}
+
 /* A record longer than the buffer at first, and a reader that has seen enough. */
 static void test_file(void)
 {
@@ -319,6 +345,7 @@ int main(void)
 	test_prefixes("maps-all-kinds", MAPS_TEXT_MAPS);
 	test_prefixes("smaps-all-flags", MAPS_TEXT_SMAPS);
 	test_bad_lines();
+	test_letters();
 	test_file();
 	return done_testing();
 }

@@ -42,8 +42,10 @@ static void test_json(void)
 	json_object(&json, NULL);
 	json_string(&json, "plain", "a\"b\\c\n\t\x01\x7f");
 	json_string(&json, "utf8", "gr\xc3\xbc\xc3\x9f \xe2\x96\x88 \xf0\x9f\x90\x9a");
-	/* A lone byte, an overlong slash, a surrogate, a cut sequence, above U+10FFFF. */
-	json_string(&json, "bad", "\xff|\xc0\xaf|\xed\xa0\x80|\xe2\x96|\xf4\x90\x80\x80");
+	/* A lone byte, overlong slashes, a surrogate, a cut sequence, above U+10FFFF. */
+	json_string(
+		&json, "bad",
+		"\xff|\xc0\xaf|\xe0\x80\xaf|\xf0\x80\x80\xaf|\xed\xa0\x80|\xe2\x96|\xf4\x90\x80\x80");
 	json_string(&json, "none", NULL);
 	json_u64(&json, "most", UINT64_MAX);
 	json_i64(&json, "least", INT64_MIN);
@@ -65,7 +67,8 @@ static void test_json(void)
 	same(text,
 	     "{\"plain\":\"a\\\"b\\\\c\\n\\t\\u0001\\u007f\","
 	     "\"utf8\":\"gr\xc3\xbc\xc3\x9f \xe2\x96\x88 \xf0\x9f\x90\x9a\","
-	     "\"bad\":\"\\ufffd|\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd|\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd\\ufffd\","
+	     "\"bad\":\"\\ufffd|\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd\\ufffd|"
+	     "\\ufffd\\ufffd\\ufffd|\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd\\ufffd\","
 	     "\"none\":null,\"most\":18446744073709551615,\"least\":-9223372036854775808,\"yes\":true,"
 	     "\"decimal\":1.50,\"nan\":null,\"address\":\"0x7f00\",\"format\":\"5:\\\"\",\"k\\\"ey\":{},"
 	     "\"list\":[\n1,\n[],\nnull]}\n",
@@ -224,7 +227,8 @@ static void test_machine(int procfd, int sysfd)
 	put("proc/self/status", "Name:\tx\nCapPrm:\t0000000000000000\nCapEff:\t000001ffffffffff\n");
 	is(machine_capabilities(procfd, &capabilities), 0, "capabilities");
 	is(capabilities, 0x1ffffffffff, "all of them");
-	put("proc/self/mountinfo", "20 1 0:5 / /proc rw,relatime - proc proc rw\n");
+	put("proc/self/mountinfo", "20 1 0:5 / /proc rw,relatime - proc proc rw\n"
+				   "21 1 0:5 / /jail/proc rw,relatime - proc proc rw,hidepid=2\n");
 	is(machine_hidepid(procfd, value, sizeof(value)), 0, "hidepid");
 	same(value, "", "is not set");
 	is(machine_cgroup2(procfd, mount, sizeof(mount)), -ENOENT, "no cgroup v2");
