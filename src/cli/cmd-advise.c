@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -158,6 +159,15 @@ static int take_option(struct hint *hint, struct options *options, int id)
 	}
 }
 
+/*
+ * Whether it would destroy what may be lost at any time, but was not yet: droppable memory, which
+ * must be known then. Next to the cost of the advice that of smaps is small, should it come to that.
+ */
+static bool advice_loses_droppable(int advice)
+{
+	return advice == MADV_PAGEOUT && memhint_probe(MEMHINT_FEATURE_DROPPABLE) == 0;
+}
+
 /* The advice by its name: 0, or the exit status after a sentence. */
 static int take_advice(struct hint *hint, const char *name)
 {
@@ -216,6 +226,8 @@ static int read_options(struct hint *hint, const struct verb *verb, int argc, ch
 			verb->name, verb->name);
 		r = EXIT_USAGE;
 	}
+	if (r == 0 && advice_loses_droppable(hint->advice))
+		hint->need_flags = true;
 	/* Who names the memory means it, of whatever kind it is. */
 	if (!hint->filter.kinds)
 		hint->filter.kinds = hint->has_range || hint->filter.mapping ? MEMHINT_KIND_ALL
@@ -266,7 +278,8 @@ static const struct option_group memory_options = {
 			  "look at every page first, also where that costs more than it saves" },
 			{ "flags", 'f', OPTION_FLAGS, NULL,
 			  "find out which mappings are locked or droppable, even where that means\n"
-			  "reading smaps, which is slow and holds the process up" },
+			  "reading smaps, which is slow and holds the process up; pageout always\n"
+			  "does, where there can be droppable memory" },
 			{} },
 };
 

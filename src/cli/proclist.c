@@ -14,7 +14,7 @@
 
 static int entry_read(int procfd, const char *name, struct proc_entry *entry)
 {
-	char path[64], text[8192];
+	char path[64], text[1024];
 	ssize_t n;
 	int r;
 
@@ -26,10 +26,7 @@ static int entry_read(int procfd, const char *name, struct proc_entry *entry)
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "%.32s/status", name);
-	n = fd_read_file_at(procfd, path, text, sizeof(text));
-	if (n < 0)
-		return (int)n;
-	return proc_status_parse(text, &entry->status);
+	return proc_status_read_path(procfd, path, &entry->status);
 }
 
 static int compare_pids(const void *a, const void *b)

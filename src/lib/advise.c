@@ -29,6 +29,9 @@
 
 #define PROGRESS_USEC 50000u
 
+/* So long may short calls go on without a gap: little beside the bound. */
+#define UNGAPPED_USEC 100u
+
 struct place {
 	size_t index;
 	uint64_t offset;
@@ -45,6 +48,8 @@ struct run {
 	struct pacer pacer;
 	uint64_t start_usec;
 	uint64_t progress_usec; /* when to tell next */
+	uint64_t call_usec;	/* what the last call took */
+	uint64_t ungapped_usec; /* what those since the last gap took */
 	int retries;		/* in a row */
 
 	size_t index; /* the next range, and how much of it is done */
@@ -405,12 +410,23 @@ static ssize_t batch_call(struct run *run)
 	n = vector_advise(memhint_process_pidfd(run->process), run->is_self, run->batch,
 			  run->batch_count, run->advice);
 	spent = clock_usec() - watch.start_usec;
+	run->call_usec = spent;
 	run->result->syscalls++;
 	if (spent > run->result->longest_call_usec)
 		run->result->longest_call_usec = spent;
 	if (n > 0)
 		pacer_account(&run->pacer, (uint64_t)n, stopwatch_own_usec(&watch));
 	return n;
+}
+
+/* Lets the target in; where ranges are torn to pieces, with calls of a microsecond, after many. */
+static void run_gap(struct run *run)
+{
+	run->ungapped_usec += run->call_usec;
+	if (run->ungapped_usec < UNGAPPED_USEC && run->ungapped_usec < run->pacer.call_usec)
+		return;
+	pacer_gap(&run->pacer);
+	run->ungapped_usec = 0;
 }
 
 /* One call and its account. 0: go on, or a negative errno that ends the run. */
@@ -445,7 +461,7 @@ static int run_step(struct run *run)
 	if (clock_usec() >= run->progress_usec && !run_tell_progress(run, clock_usec()))
 		return -ECANCELED;
 	if (!run_is_over(run) && !run_is_dry(run))
-		pacer_gap(&run->pacer);
+		run_gap(run);
 	return 0;
 }
 

@@ -14,11 +14,13 @@
 struct pacer {
 	const struct memhint_process *process;
 	enum memhint_pace pace;
+	int advice;
 	uint64_t bound_usec;  /* of a target that runs */
 	uint64_t enough_usec; /* no call needs to last longer */
 	uint64_t call_usec;   /* how long a call should last now */
 	uint64_t gap_usec;    /* 0: none */
 	uint64_t bytes;	      /* for the next call */
+	uint64_t max_bytes;   /* never more */
 	uint64_t check_usec;  /* when to look again whether the target runs */
 };
 

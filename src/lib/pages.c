@@ -329,15 +329,36 @@ int pages_scan(const struct pages *pages, uint64_t start, uint64_t end,
 	return pages_are_current(pages) ? 0 : -ESRCH;
 }
 
-bool pages_are_current(const struct pages *pages)
+/* Whether pagemap has an entry for a page; if it has none, the address space ends before, or is gone. */
+static bool has_entry(const struct pages *pages, uint64_t page)
 {
 	uint64_t entry;
 	ssize_t n;
 
 	do
-		n = pread(pages->fd, &entry, sizeof(entry), 0);
+		n = pread(pages->fd, &entry, sizeof(entry), (off_t)(page * sizeof(entry)));
 	while (n < 0 && errno == EINTR);
 	return n == sizeof(entry);
+}
+
+bool pages_are_current(const struct pages *pages)
+{
+	return has_entry(pages, 0);
+}
+
+uint64_t pages_end(const struct pages *pages)
+{
+	uint64_t low = 0, high = UINT64_MAX / page_size();
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (has_entry(pages, middle))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low * page_size();
 }
 
 /* The frame of the shared zero page, from a page of our own that was only read; 0 where hidden. */

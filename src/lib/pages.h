@@ -63,4 +63,7 @@ int pages_scan(const struct pages *pages, uint64_t start, uint64_t end,
 /* Whether the address space that was opened still exists: false after exit or exec. About 1 us. */
 bool pages_are_current(const struct pages *pages);
 
+/* The end of what this process can have mapped: pagemap has no entries from there on. */
+uint64_t pages_end(const struct pages *pages);
+
 #endif

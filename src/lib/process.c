@@ -37,20 +37,21 @@ static int pidfd_open_pid(pid_t pid)
 	return errno == ENOENT ? -EINVAL : -errno;
 }
 
-/* Whether /proc speaks of processes by the same numbers as the system calls do. 0 or -ENOENT. */
-static int proc_check(void)
+static bool pidfd_is_alive(int pidfd)
 {
-	char text[16];
-	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+	struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
+	int n;
 
-	if (n < 0)
-		return -ENOENT;
-	text[n] = '\0';
-	/* The /proc of another PID namespace is mounted where this was entered without one of its own. */
-	return strtol(text, NULL, 10) == getpid() ? 0 : -ENOENT;
+	do
+		n = poll(&pollfd, 1, 0);
+	while (n < 0 && errno == EINTR);
+	return n == 0;
 }
 
-/* The PID that a pidfd names, as this PID namespace sees it. Source: proc_pid_fdinfo(5). */
+/*
+ * The PID under which /proc has the process behind a pidfd: the PID namespace is that of the mount,
+ * which need not be the caller's. Source: proc_pid_fdinfo(5).
+ */
 static int pidfd_pid(int pidfd, pid_t *ret_pid)
 {
 	char path[64], text[1024];
@@ -58,18 +59,54 @@ static int pidfd_pid(int pidfd, pid_t *ret_pid)
 	ssize_t n;
 	long pid;
 
+	if (fcntl(pidfd, F_GETFD) < 0)
+		return -errno;
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
 	n = fd_read_file_at(AT_FDCWD, path, text, sizeof(text));
+	if (n == -EFBIG) /* something with more to tell than a pidfd */
+		return -EBADF;
 	if (n < 0)
-		return n == -ENOENT ? -EBADF : (int)n; /* /proc is there, the descriptor is not */
+		return (int)n;
 	line = strstr(text, "\nPid:");
 	if (!line)
 		return -EBADF;
 	pid = strtol(line + 5, NULL, 10);
-	if (pid <= 0) /* -1: it has ended; 0: not in this PID namespace */
+	if (pid < 0) /* it has ended */
 		return -ESRCH;
+	if (pid == 0) /* not in the PID namespace of /proc */
+		return -ENOENT;
 	*ret_pid = (pid_t)pid;
 	return 0;
+}
+
+/* Whether a PID means the same process to the caller's system calls and in /proc: 0 or -ENOENT. */
+static int pid_check_proc(int pidfd, pid_t pid)
+{
+	pid_t known;
+	int r = pidfd_pid(pidfd, &known);
+
+	if (r < 0)
+		return r;
+	return known == pid ? 0 : -ENOENT;
+}
+
+/* Takes the PID of a pidfd from /proc, and makes sure that it is the caller's word for it, too. */
+static int pidfd_identify(int pidfd, pid_t *ret_pid)
+{
+	_cleanup_close_ int again = -1;
+	pid_t pid;
+	int r;
+
+	r = pidfd_pid(pidfd, &pid);
+	if (r < 0)
+		return r;
+	again = pidfd_open_pid(pid);
+	if (again == -ESRCH && pidfd_is_alive(pidfd))
+		return -ENOENT;
+	r = again < 0 ? again : pid_check_proc(again, pid);
+	if (r == 0)
+		*ret_pid = pid;
+	return r;
 }
 
 /* The unique id: the pidfd's inode on pidfs; 0 where there is no pidfs. */
@@ -81,17 +118,6 @@ static uint64_t pidfd_inode(int pidfd)
 	if (fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC || fstat(pidfd, &st) < 0)
 		return 0;
 	return (uint64_t)st.st_ino;
-}
-
-static bool pidfd_is_alive(int pidfd)
-{
-	struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
-	int n;
-
-	do
-		n = poll(&pollfd, 1, 0);
-	while (n < 0 && errno == EINTR);
-	return n == 0;
 }
 
 /*
@@ -129,9 +155,6 @@ int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_p
 
 	if (which != P_PID && which != (idtype_t)P_PIDFD)
 		return -EINVAL;
-	r = proc_check();
-	if (r < 0)
-		return r;
 	process = malloc(sizeof(*process));
 	if (!process)
 		return -ENOMEM;
@@ -144,8 +167,11 @@ int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_p
 		process->pidfd = pidfd_open_pid(process->pid);
 		if (process->pidfd < 0)
 			return process->pidfd;
+		r = pid_check_proc(process->pidfd, process->pid);
+		if (r < 0)
+			return r;
 	} else {
-		r = pidfd_pid((int)id, &process->pid);
+		r = pidfd_identify((int)id, &process->pid);
 		if (r < 0)
 			return r;
 		process->pidfd = fcntl((int)id, F_DUPFD_CLOEXEC, 3);

@@ -64,11 +64,19 @@ static int measure_span(const struct pages *pages, uint64_t start, uint64_t end,
 {
 	int r = 0;
 
-	for (; r == 0 && start < end; start += PIECE_BYTES) {
+	/* A range may be of any size; but there is an end to what can be mapped. */
+	if (end - start > PIECE_BYTES) {
+		uint64_t last = pages_end(pages);
+
+		end = end < last ? end : last;
+	}
+	while (r == 0 && start < end) {
+		uint64_t piece = end - start < PIECE_BYTES ? end - start : PIECE_BYTES;
+
 		if (cancel_is_set(cancel))
 			return -ECANCELED;
-		r = pages_scan(pages, start, end - start < PIECE_BYTES ? end : start + PIECE_BYTES,
-			       see_run, measure);
+		r = pages_scan(pages, start, start + piece, see_run, measure);
+		start += piece;
 	}
 	return r;
 }

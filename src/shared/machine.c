@@ -147,6 +147,8 @@ int machine_pressure(int procfd, double *ret_percent)
 {
 	char text[512];
 	const char *found;
+	double percent;
+	char *end;
 	/* With psi=0 on the kernel's command line opening it already says so. */
 	ssize_t n = fd_read_file_at(procfd, "pressure/memory", text, sizeof(text));
 
@@ -155,7 +157,11 @@ int machine_pressure(int procfd, double *ret_percent)
 	found = strstr(text, "avg10=");
 	if (!found)
 		return -EIO;
-	*ret_percent = strtod(found + strlen("avg10="), NULL);
+	found += strlen("avg10=");
+	percent = strtod(found, &end);
+	if (end == found || !(percent >= 0 && percent <= 100)) /* nor NaN */
+		return -EIO;
+	*ret_percent = percent;
 	return 0;
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "procfile.h"
 
+#include "cleanup.h"
 #include "fd.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define STATUS_LIMIT (4u << 20)
 
 /* Points at field @number (from 4 on) of a stat line, @rest being what follows the comm's ')'. */
 static const char *stat_field(const char *rest, int number)
@@ -108,10 +111,34 @@ int proc_stat_read(int dirfd, struct proc_stat *ret_stat)
 	return n < 0 ? (int)n : proc_stat_parse(text, ret_stat);
 }
 
-int proc_status_read(int dirfd, struct proc_status *ret_status)
+/* With very many groups, of which a process may have 65,536, or processors. */
+static int long_status_read(int dirfd, const char *path, struct proc_status *ret_status)
+{
+	ssize_t n = -EFBIG;
+
+	for (size_t size = 64u << 10; n == -EFBIG && size <= STATUS_LIMIT; size *= 4) {
+		_cleanup_free_ char *text = malloc(size);
+
+		if (!text)
+			return -ENOMEM;
+		n = fd_read_file_at(dirfd, path, text, size);
+		if (n >= 0)
+			return proc_status_parse(text, ret_status);
+	}
+	return (int)n;
+}
+
+int proc_status_read_path(int dirfd, const char *path, struct proc_status *ret_status)
 {
 	char text[8192];
-	ssize_t n = fd_read_file_at(dirfd, "status", text, sizeof(text));
+	ssize_t n = fd_read_file_at(dirfd, path, text, sizeof(text));
 
+	if (n == -EFBIG)
+		return long_status_read(dirfd, path, ret_status);
 	return n < 0 ? (int)n : proc_status_parse(text, ret_status);
+}
+
+int proc_status_read(int dirfd, struct proc_status *ret_status)
+{
+	return proc_status_read_path(dirfd, "status", ret_status);
 }

@@ -39,6 +39,9 @@ int proc_status_parse(const char *text, struct proc_status *ret_status);
 int proc_stat_read(int dirfd, struct proc_stat *ret_stat);
 int proc_status_read(int dirfd, struct proc_status *ret_status);
 
+/* The same of "status" at another place, such as "PID/status". */
+int proc_status_read_path(int dirfd, const char *path, struct proc_status *ret_status);
+
 #define PROC_FLAG_EXITING 0x00000004u /* PF_EXITING of include/linux/sched.h */
 #define PROC_FLAG_KTHREAD 0x00200000u /* PF_KTHREAD */
 

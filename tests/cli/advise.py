@@ -310,6 +310,21 @@ with Target("droppable=65536", "anon=65536") as target:
     else:
         skip("droppable", "this kernel has no MAP_DROPPABLE")
 
+# Without BPF, and large enough for smaps not to be read for its own sake.
+if not nobody_is_possible():
+    skip("droppable memory without BPF", "no other user can run this memhint")
+else:
+    with Target("droppable=65536", "anon=67108864") as target:
+        if target.made:
+            before = target.tell("digest 0")
+            for verb in "cold", "pageout", "willneed", "collapse":
+                result = run(verb, "--json", "--quiet", "--force", target.pid,
+                             prefix=as_nobody("sys_nice", "sys_ptrace"))
+                equal(result.status, 0, f"droppable memory without BPF: {verb}", result)
+                equal(target.tell("digest 0"), before, "it keeps its content")
+        else:
+            skip("droppable memory without BPF", "this kernel has no MAP_DROPPABLE")
+
 # === huge pages =================================================================================
 
 with Target("anon=16777216") as target:

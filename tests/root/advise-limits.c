@@ -377,6 +377,132 @@ static void test_huge_pages(void)
 	scene_end(&scene);
 }
 
+/* Ranges as large and as far up as they can be, of which next to nothing is mapped. */
+static void test_vast_ranges(void)
+{
+	static const struct {
+		uint64_t start, length;
+		const char *name;
+	} ranges[] = {
+		{ 0, 1ull << 56, "72 PiB from 0 on" },
+		{ 0, 1ull << 63, "half of all addresses" },
+		{ 0xffff800000000000, 1ull << 40, "the kernel's half" },
+		{ 0xffffffffffffe000, P, "the last page but one" },
+	};
+	struct scene scene;
+
+	scene_begin(&scene, set_up);
+	scene.options.flags = MEMHINT_ADVISE_MEASURE;
+	scene.options.pace = MEMHINT_PACE_NONE;
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		const struct memhint_result *result = &scene.result;
+		bool is_all = ranges[i].start == 0;
+
+		memhint_ranges_free(scene.ranges);
+		must(memhint_ranges_new(&scene.ranges) == 0);
+		is(memhint_ranges_add(scene.ranges, ranges[i].start, ranges[i].length), 0, "%s",
+		   ranges[i].name);
+		is(memhint_advise(scene.process, scene.ranges, MADV_COLD, &scene.options,
+				  &scene.result),
+		   0, "are advised");
+		is(result->advised.bytes + result->failed.bytes, ranges[i].length,
+		   "every byte is accounted for");
+		ok(is_all ? result->advised.bytes >= SIZE : !result->advised.bytes,
+		   "and advised if it is mapped");
+		ok(result->measured &&
+			   (is_all ? result->before.rss_bytes >= SIZE : !result->before.rss_bytes),
+		   "and measured");
+	}
+	is(memhint_ranges_add(scene.ranges, 0xfffffffffffff000, P), -EINVAL,
+	   "what ends where addresses begin anew is no range");
+	scene_end(&scene);
+}
+
+#define HOLES (SIZE / P / 2)
+
+/* Every second page is missing. */
+static void set_up_holes(struct child_shared *shared)
+{
+	set_up(shared);
+	for (uint64_t i = 0; i < HOLES; i++)
+		if (munmap((char *)shared->address[MEMORY] + (2 * i + 1) * P, P) < 0)
+			_exit(3);
+}
+
+static void count_failure(const struct memhint_failure *failure, void *userdata)
+{
+	uint64_t *count = userdata;
+
+	*count += failure->error == ENOMEM && failure->end == failure->start + P;
+}
+
+/* As many refusals as there are pages, page by page and as one range. */
+static void test_holes(void)
+{
+	struct scene scene;
+	uint64_t failures = 0;
+
+	scene_begin(&scene, set_up_holes);
+	scene.options.failure = count_failure;
+	scene.options.userdata = &failures;
+	is(scene_advise(&scene, MADV_COLD), 0, "a range with a hole after each page");
+	is(scene.result.advised.bytes, HOLES * P, "is advised where it is mapped");
+	is(scene.result.failed.ranges, HOLES, "and fails elsewhere");
+	is(failures, HOLES, "for each hole its own failure");
+
+	memhint_ranges_free(scene.ranges);
+	must(memhint_ranges_new(&scene.ranges) == 0);
+	for (uint64_t i = 2 * HOLES; i-- > 0;) /* downwards, in pairs */
+		must(memhint_ranges_add(scene.ranges,
+					scene.child.shared->address[MEMORY] + (i ^ 1) * P, P) == 0);
+	failures = 0;
+	is(scene_advise(&scene, MADV_COLD), 0, "a range for each of them, downwards");
+	is(scene.result.requested.ranges, 2 * HOLES, "none is lost");
+	is(scene.result.advised.ranges, HOLES, "half of them advised");
+	is(failures, HOLES, "half of them failed");
+	scene_end(&scene);
+}
+
+/* Options of programs built with later versions of the structures, and of none. */
+static void test_option_sizes(void)
+{
+	struct {
+		struct memhint_advise_options options;
+		char more[64];
+	} advise = { .options.size = sizeof(advise) };
+	struct {
+		struct memhint_filter filter;
+		char more[64];
+	} filter = { .filter.size = sizeof(filter) };
+	struct memhint_ranges *ranges;
+	struct memhint_result result;
+	struct scene scene;
+
+	scene_begin(&scene, set_up);
+	is(memhint_advise(scene.process, scene.ranges, MADV_COLD, &advise.options, &result), 0,
+	   "options that this version does not know, but that are not used");
+	is(memhint_select(scene.process, scene.map, &filter.filter, MADV_COLD, &ranges), 0,
+	   "the same of a filter");
+	memhint_ranges_free(ranges);
+	advise.more[60] = filter.more[60] = 1;
+	is(memhint_advise(scene.process, scene.ranges, MADV_COLD, &advise.options, &result),
+	   -EINVAL, "options that this version does not know, and that are used");
+	is(result.skipped_by[MEMHINT_SKIP_STOPPED].bytes, SIZE, "do nothing");
+	is(memhint_select(scene.process, scene.map, &filter.filter, MADV_COLD, &ranges), -EINVAL,
+	   "the same of a filter");
+	advise.options.size = filter.filter.size = SIZE_MAX;
+	is(memhint_advise(scene.process, scene.ranges, MADV_COLD, &advise.options, &result),
+	   -EINVAL, "a size that cannot be");
+	is(memhint_select(scene.process, scene.map, &filter.filter, MADV_COLD, &ranges), -EINVAL,
+	   "the same of a filter");
+	advise.options.size = filter.filter.size = 0;
+	is(memhint_advise(scene.process, scene.ranges, MADV_COLD, &advise.options, &result),
+	   -EINVAL, "no size");
+	is(memhint_select(scene.process, scene.map, &filter.filter, MADV_COLD, &ranges), -EINVAL,
+	   "the same of a filter");
+	scene_end(&scene);
+}
+
 int main(void)
 {
 	swap_begin();
@@ -388,6 +514,9 @@ int main(void)
 	test_target_goes();
 	test_pace();
 	test_huge_pages();
+	test_vast_ranges();
+	test_holes();
+	test_option_sizes();
 	swap_end();
 	return done_testing();
 }

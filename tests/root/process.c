@@ -7,9 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -250,11 +255,94 @@ static void test_proc(void)
 	   0, "the /proc of another PID namespace is not believed");
 }
 
+static void *wait_in_thread(void *tid)
+{
+	atomic_store((_Atomic pid_t *)tid, (pid_t)syscall(SYS_gettid));
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void setup_thread(struct child_shared *shared)
+{
+	static _Atomic pid_t tid;
+	pthread_t thread;
+
+	must(pthread_create(&thread, NULL, wait_in_thread, &tid) == 0);
+	while (!atomic_load(&tid))
+		sched_yield();
+	shared->number[0] = (uint64_t)tid;
+}
+
+static void test_threads(void)
+{
+	struct memhint_process *process;
+	struct child child;
+	int pidfd;
+
+	child_start(&child, setup_thread, NULL);
+	is(memhint_process_open(P_PID, (id_t)child.shared->number[0], &process), -EINVAL,
+	   "the id of a thread");
+	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)child.shared->number[0], O_EXCL);
+	if (pidfd >= 0)
+		is(memhint_process_open(P_PIDFD, (id_t)pidfd, &process), -EINVAL,
+		   "the pidfd of a thread");
+	else
+		skip_one("the pidfd of a thread", "not on this kernel");
+	close(pidfd);
+	child_end(&child);
+}
+
+/* A descriptor of which /proc has a lot to say. */
+static void test_talkative_descriptor(void)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC), fds[64];
+	struct epoll_event event = { .events = EPOLLIN };
+	struct memhint_process *process;
+
+	for (size_t i = 0; i < 64; i++) {
+		fds[i] = eventfd(0, EFD_CLOEXEC);
+		must(fds[i] >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event) == 0);
+	}
+	is(memhint_process_open(P_PIDFD, (id_t)epoll, &process), -EBADF,
+	   "an epoll set is no pidfd either");
+	for (size_t i = 0; i < 64; i++)
+		close(fds[i]);
+	close(epoll);
+}
+
+static void setup_groups(struct child_shared *shared)
+{
+	static gid_t groups[20000];
+
+	for (size_t i = 0; i < 20000; i++)
+		groups[i] = (gid_t)(1000000000 + i);
+	shared->number[0] = setgroups(20000, groups) == 0;
+}
+
+static void test_many_groups(void)
+{
+	struct memhint_process *process;
+	struct memhint_process_stat stat;
+	struct child child;
+
+	child_start(&child, setup_groups, NULL);
+	must(child.shared->number[0]);
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	is(memhint_process_stat(process, &stat), 0, "a process of 20,000 groups");
+	ok(stat.size_bytes > 0, "has its numbers");
+	memhint_process_close(process);
+	child_end(&child);
+}
+
 int main(void)
 {
 	test_open();
 	test_bad_ids();
 	test_reuse();
 	test_proc();
+	test_threads();
+	test_talkative_descriptor();
+	test_many_groups();
 	return done_testing();
 }

@@ -37,6 +37,20 @@ int main(void)
 	simulate(&pacer, 1, 0.01, &bytes);
 	ok(pacer.bytes <= 2 * before, "one cheap call does not more than double the next");
 
+	pacer_init(&pacer, NULL, MEMHINT_PACE_BOUND, 2000, MADV_PAGEOUT);
+	simulate(&pacer, 100, 0.01, &bytes);
+	ok(bytes / 100 >= 256 * 4096, "pages that are passed over: calls grow");
+	ok(simulate(&pacer, 1, 8, &bytes) <= 2 * 2000,
+	   "but not beyond twice the bound, should they end");
+
+	pacer_init(&pacer, NULL, MEMHINT_PACE_BOUND, UINT64_MAX, MADV_PAGEOUT);
+	ok(simulate(&pacer, 200, 8, &bytes) <= 25000,
+	   "a bound beyond all bounds: a call stays short enough to cancel");
+	pacer_init(&pacer, NULL, MEMHINT_PACE_NONE, 0, MADV_PAGEOUT);
+	simulate(&pacer, 100, 0.01, &bytes);
+	ok(simulate(&pacer, 1, 8, &bytes) <= 50000,
+	   "pages that turn dear after many that were passed over: still to be cancelled in 50 ms");
+
 	pacer_init(&pacer, NULL, MEMHINT_PACE_BOUND, 1, MADV_PAGEOUT);
 	simulate(&pacer, 50, 8, &bytes);
 	is(pacer.bytes, 4096, "a bound below one page's time: a page a call");
