@@ -4,7 +4,7 @@ import os
 import re
 
 from harness import (as_nobody, complains, done, environment, equal, nobody_is_possible, ok, run, run_on_terminal,
-                     shape, skip)
+                     shape, skip, without_swap)
 
 SHAPE = {
     "schema": re.compile(r"memhint\.doctor/1"), "version": str, "can_hint": bool, "verdict": str,
@@ -40,6 +40,14 @@ with open("/proc/swaps") as file:
     else:
         skip("swap", "swap came or went meanwhile")
 equal(checks["psi"]["state"] == "ok", os.path.exists("/proc/pressure/memory"), "PSI as /proc has it")
+
+prefix = without_swap()
+if prefix:
+    swap = next(c for c in run("doctor", "--json", prefix=prefix).json()["checks"] if c["name"] == "swap")
+    equal((swap["state"], swap["detail"]), ("missing", "none"), "no swap is missing", swap)
+    ok("zramctl" in swap["help"], "and how to get some")
+else:
+    skip("no swap", "it cannot be hidden here")
 
 text = run("doctor")
 equal(text.status, result.status, "the same status as text")
