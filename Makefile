@@ -9,7 +9,7 @@ all: dependencies
 	@scripts/build $(BUILD)
 
 run: all
-	@$(BUILD)/src/cli/memhint demo
+	@scripts/as-root $(BUILD)/src/cli/memhint demo
 
 test: dependencies
 	@scripts/test
@@ -24,7 +24,7 @@ bench: all
 	@scripts/bench $(BUILD)
 
 install: all
-	meson install -C $(BUILD)
+	scripts/as-root meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf build build-*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * PAGEOUT of 1 GiB of a stopped target: memhint against one bare process_madvise(2) call, interleaved,
- * medians. And what memhint reports as gone to swap against the change of the target's VmSwap.
+ * medians. What memhint reports as gone to swap against the change of the target's VmSwap. And how
+ * long a run goes on after it was cancelled.
  */
 #include "bench.h"
 #include "memory.h"
@@ -12,6 +13,8 @@
 
 #include <memhint/memhint.h>
 
+#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,14 +105,56 @@ static void print_accuracy(struct child *child, struct memhint_process *process)
 	       100.0 * ((double)gone / (double)(after - before) - 1));
 	/* Out already, so this one is "advised" whole and frees nothing. */
 	by_memhint(child, process, MEMHINT_ADVISE_MEASURE, &result);
-	printf(",\"second_reported_freed_bytes\":%llu}\n",
+	printf(",\"second_reported_freed_bytes\":%llu",
 	       (unsigned long long)(result.before.rss_bytes - result.after.rss_bytes));
+}
+
+static volatile int cancel;
+static double cancelled_at;
+
+static void *cancel_later(void *usec)
+{
+	usleep(*(useconds_t *)usec);
+	cancelled_at = now_usec();
+	cancel = 1;
+	return NULL;
+}
+
+/* From the flag to the return of memhint_advise(), at moments spread over the run. */
+static void print_cancel(struct child *child, struct memhint_process *process, int rounds)
+{
+	const struct memhint_advise_options options = { .size = sizeof(options),
+							.cancel = &cancel };
+	struct samples samples = {};
+	struct memhint_result result;
+
+	for (int round = 0; round < rounds; round++) {
+		useconds_t usec = 20000 + (useconds_t)(400000 / rounds * round);
+		struct memhint_ranges *ranges;
+		pthread_t thread;
+
+		go_on(child);
+		child_tell(child, round);
+		stop(child);
+		cancel = 0;
+		need(memhint_ranges_new(&ranges) == 0, "ranges");
+		need(memhint_ranges_add(ranges, child->shared->address[0], SIZE) == 0, "range");
+		need(pthread_create(&thread, NULL, cancel_later, &usec) == 0, "thread");
+		if (memhint_advise(process, ranges, MADV_PAGEOUT, &options, &result) == -ECANCELED)
+			samples_add(&samples, now_usec() - cancelled_at);
+		pthread_join(thread, NULL);
+		memhint_ranges_free(ranges);
+	}
+	printf(",\"cancelled_rounds\":%zu,\"cancel_median_usec\":%.0f", samples.count,
+	       samples_quantile(&samples, 0.5));
+	printf(",\"cancel_longest_usec\":%.0f}\n", samples_quantile(&samples, 1));
+	samples_free(&samples);
 }
 
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 31;
-	struct samples bare_samples = {}, memhint_samples = {}, ratios = {};
+	struct samples bare_samples = {}, memhint_samples = {};
 	struct memhint_process *process;
 	struct memhint_result result = {};
 	struct child child;
@@ -142,9 +187,9 @@ int main(int argc, char **argv)
 	       (unsigned long long)SIZE, rounds, a, b, a / b, 1e6 / a,
 	       (unsigned long long)result.syscalls, (unsigned long long)result.longest_call_usec);
 	print_accuracy(&child, process);
+	print_cancel(&child, process, rounds);
 	samples_free(&bare_samples);
 	samples_free(&memhint_samples);
-	samples_free(&ratios);
 	memhint_process_close(process);
 	child_end(&child);
 	swap_end();

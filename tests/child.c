@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "child.h"
 
+#include "settle.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -19,8 +20,13 @@ child_run(struct child_shared *shared, int commands, int answers,
 	int what;
 	long answer = 0;
 
-	if (setup)
+	if (setup) {
+		cpu_set_t processors;
+
+		settle_begin(&processors);
 		setup(shared);
+		settle_end(&processors);
+	}
 	do {
 		if (write(answers, &answer, sizeof(answer)) != sizeof(answer))
 			_exit(1);

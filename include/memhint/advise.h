@@ -36,6 +36,7 @@ struct memhint_failure {
 	uint64_t start;
 	uint64_t end;
 	int error; /* a positive errno */
+	uint32_t reserved;
 };
 
 #define MEMHINT_ADVISE_DRY_RUN (1u << 0) /* everything but the advice itself */
@@ -65,6 +66,7 @@ struct memhint_usage {
 	uint64_t rss_bytes;  /* resident */
 	uint64_t swap_bytes; /* swap entries */
 	uint64_t huge_bytes; /* part of rss_bytes in transparent huge pages */
+	uint64_t reserved[3];
 };
 
 /**
@@ -79,17 +81,19 @@ struct memhint_result {
 	struct memhint_amount advised;
 	struct memhint_amount skipped; /* the sum of skipped_by */
 	struct memhint_amount failed;
-	struct memhint_amount skipped_by[MEMHINT_SKIP_COUNT];
-	struct memhint_failure first_failure; /* error 0: none */
-	bool measured;			      /* before and after hold numbers */
+	struct memhint_amount skipped_by[MEMHINT_SKIP_MAX]; /* enum memhint_skip */
+	struct memhint_failure first_failure;		    /* error 0: none */
 	struct memhint_usage before;
 	struct memhint_usage after;
 	uint64_t syscalls; /* advice calls */
 	uint64_t elapsed_usec;
 	uint64_t longest_call_usec;
 	uint64_t retries; /* after EAGAIN, EINTR and the like */
+	bool measured;	  /* before and after hold numbers */
 	bool map_changed; /* seen to change while the run lasted */
 	bool exec_seen;	  /* the target replaced its address space */
+	bool reserved_flags[5];
+	uint64_t reserved[8];
 };
 
 /**
@@ -103,11 +107,14 @@ struct memhint_result {
  * Goes on after a range that the kernel refuses (EINVAL, ENOMEM), tries again a bounded number of
  * times after EAGAIN, EBUSY and EINTR, and stops when the target is gone or permission is missing.
  *
- * Context: blocks; PAGEOUT takes about 1 s a GiB. Cancelling acts within 50 ms.
+ * Context: any thread; takes some 100 KiB of its stack. Blocks; PAGEOUT takes about 1 s a GiB.
+ * Cancelling acts within 50 ms. The callbacks run in this thread, between two system calls, and must
+ * not use @process, @ranges or the snapshot but to read from them.
  * Errors: -ESRCH the target ended or replaced its address space; -EPERM CAP_SYS_NICE is missing;
  * -EACCES ptrace access (PTRACE_MODE_READ) is refused; -ECANCELED; -EOPNOTSUPP this kernel does not
- * give this advice to another process; -EINVAL unknown advice or option. Ranges that failed are not
- * an error of the call: see failed and first_failure.
+ * give this advice to another process; -EINVAL unknown advice or option; -EMFILE, -ENFILE, -ENOMEM,
+ * -EIO a range that was refused could not be looked up. Ranges that failed are not an error of the
+ * call: see failed and first_failure.
  * Return: 0 or a negative errno. Since: 0.1. Source: process_madvise(2).
  */
 int memhint_advise(struct memhint_process *process, const struct memhint_ranges *ranges, int advice,

@@ -14,7 +14,7 @@ struct memhint_process;
 struct memhint_map;
 struct memhint_ranges;
 
-/* Why something that was asked for was not advised. */
+/* Why something that was asked for was not advised. New reasons go to the end. */
 enum memhint_skip {
 	MEMHINT_SKIP_LOCKED,	/* mlock(2): the kernel refuses */
 	MEMHINT_SKIP_HUGETLB,	/* the kernel refuses */
@@ -32,8 +32,9 @@ enum memhint_skip {
 	MEMHINT_SKIP_CANCELLED, /* the caller cancelled */
 	MEMHINT_SKIP_DRY_RUN,	/* would have been advised */
 	MEMHINT_SKIP_STOPPED,	/* the run ended early: the target is gone, or no permission */
-	MEMHINT_SKIP_COUNT
+	MEMHINT_SKIP_COUNT	/* how many this version knows */
 };
+#define MEMHINT_SKIP_MAX 32 /* there never will be more */
 
 /** struct memhint_amount - how much of something. */
 struct memhint_amount {
@@ -74,9 +75,11 @@ struct memhint_filter {
  * here, for COLD only in mappings of 64 KiB and more, since below that the look costs as much as the
  * advice; MEMHINT_FILTER_EXACT looks at all. A range is never cut inside a huge page.
  *
- * Context: blocks as memhint_map_open() with MEMHINT_MAP_PAGES.
+ * Context: any thread; blocks as memhint_map_open() with MEMHINT_MAP_PAGES.
  * Errors: -EINVAL unknown advice or flag, reversed or unaligned range; -EOPNOTSUPP @filter->mapping
- * with a snapshot without names; -ESRCH; -EACCES; -ENOMEM.
+ * with a snapshot without names, or a kernel without /proc/PID/pagemap; -ESRCH the process has ended,
+ * or has replaced its address space since the snapshot; -EACCES ptrace access is refused; -EMFILE,
+ * -ENFILE, -ENOMEM; -EIO.
  * Return: 0 (also when nothing was selected) or a negative errno. Since: 0.1.
  */
 int memhint_select(struct memhint_process *process, const struct memhint_map *map,

@@ -59,6 +59,7 @@ struct memhint_vma {
 	uint64_t swapped_bytes;	 /* swap entries in the page table */
 	uint64_t huge_bytes;	 /* part of resident_bytes mapped by transparent huge pages */
 	const char *name;	 /* path or [name], "" if none; NULL without MEMHINT_MAP_NAMES */
+	uint64_t reserved[2];
 };
 
 /* How the list of mappings was read. */
@@ -91,6 +92,7 @@ struct memhint_map_options {
 	uint32_t want; /* MEMHINT_MAP_* */
 	enum memhint_reader reader;
 	enum memhint_pages_reader pages_reader;
+	uint32_t reserved; /* 0 */
 };
 
 /**
@@ -108,10 +110,10 @@ struct memhint_map_options {
  * as swapped when the page table has a swap entry. Without CAP_SYS_ADMIN MEMHINT_PAGES_PAGEMAP cannot
  * see zero pages and counts them as resident. Names are as the kernel prints them: a newline is \012.
  *
- * Context: blocks for about 0.2 us a mapping and, with MEMHINT_MAP_PAGES, 6 ns a page.
+ * Context: any thread; blocks for about 0.2 us a mapping and, with MEMHINT_MAP_PAGES, 10 ns a page.
  * Errors: -ESRCH the process has ended or, for a kernel thread, has no memory; -EACCES ptrace
  * access is refused; -EOPNOTSUPP the reader asked for does not work here; -EINVAL an option that is
- * not known; -ENOMEM; -EIO.
+ * not known; -EMFILE, -ENFILE, -ENOMEM; -EIO.
  * Return: 0 or a negative errno. Since: 0.1. Source: proc_pid_maps(5), proc_pid_smaps(5).
  */
 int memhint_map_open(struct memhint_process *process, const struct memhint_map_options *options,

@@ -8,8 +8,13 @@
  *
  * The error policy, once for all of it: a function that can fail returns 0 or a negative errno and
  * leaves its outputs alone on failure; what was done in part stands in a result structure, whatever
- * the return value. Only <memhint/syscall.h> follows libc (-1 and errno). An option or filter
- * structure begins with its own size, so that old programs work with new libraries.
+ * the return value. Only <memhint/syscall.h> follows libc (-1 and errno).
+ *
+ * An option or filter structure begins with its own size, so that old programs work with new
+ * libraries; one that asks a library for more than it knows is refused with -EINVAL. A structure that
+ * the library fills in has room for what later versions will tell: members named reserved, which are 0
+ * until then. Of an enumeration, old values keep their numbers.
+ *
  * The library does not log, exit, start threads, change signals or read the environment.
  * No object may be used by two threads at once; different objects may.
  */

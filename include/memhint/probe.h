@@ -30,14 +30,15 @@ enum memhint_feature {
  * memhint_probe() - try one feature
  * @feature: which.
  *
- * Tried once, then remembered for the life of the process. Tries are made on memory of the caller's
- * own; advice for other processes is tried on the parent or PID 1 with an empty list of ranges, which
- * checks everything and does nothing.
+ * Tried once, then remembered for the life of the process; a lack of rights or of memory and
+ * descriptors, which may pass, is tried again. Tries are made on memory of the caller's own; advice for
+ * other processes is tried on the parent or PID 1 with an empty list of ranges, which checks everything
+ * and does nothing.
  *
- * Context: blocks for some milliseconds the first time (BPF: up to 50).
- * Return: 0 it works; a negative errno: why not (-ENOSYS, -EOPNOTSUPP, -EINVAL the kernel lacks it;
- * -EPERM, -EACCES the right is missing; -ENOENT memhint was built or installed without it).
- * Since: 0.1.
+ * Context: any thread; blocks for some milliseconds the first time (BPF: up to 50).
+ * Return: 0 it works; a negative errno: why not (-ENOSYS, -EOPNOTSUPP, -ENOTTY, -EINVAL the kernel lacks
+ * it; -EPERM, -EACCES the right is missing; -ENOENT memhint was built or installed without it; -EPROTO
+ * what is installed is of another version; -EMFILE, -ENFILE, -ENOMEM). Since: 0.1.
  */
 int memhint_probe(enum memhint_feature feature);
 

@@ -29,9 +29,10 @@ struct memhint_process;
  *
  * Context: any thread; does not block.
  * Errors: -ESRCH no such process, or it has ended (a zombie too); -EINVAL @which is neither, or the
- * id names a thread that is not a process; -EBADF not a pidfd; -ENOENT /proc is not mounted for
- * this PID namespace; -EMFILE, -ENFILE, -ENOMEM.
- * Return: 0 or a negative errno. Since: 0.1. Source: pidfd_open(2), SPEC "Identity".
+ * id is no process id or names a thread that is not a process; -EBADF not a pidfd; -EACCES it is
+ * hidden by the mount option hidepid of /proc; -ENOENT /proc is not mounted, or not for this PID
+ * namespace; -ENOSYS before Linux 5.3; -EMFILE, -ENFILE, -ENOMEM.
+ * Return: 0 or a negative errno. Since: 0.1. Source: pidfd_open(2), proc(5).
  */
 int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_process);
 
@@ -102,11 +103,12 @@ struct memhint_process_stat {
 	uint64_t shmem_bytes;
 	uint64_t swap_bytes;   /* anonymous memory in swap */
 	uint64_t locked_bytes; /* mlock(2) */
+	uint64_t reserved[8];
 };
 
 /**
  * memhint_process_stat() - read a process's numbers
- * Context: one read each of stat and status; does not take the target's mmap lock.
+ * Context: any thread; one read each of stat and status; does not take the target's mmap lock.
  * Errors: -ESRCH it has ended; -EACCES hidden by hidepid; -EIO text that is not understood.
  * Return: 0 or a negative errno. Since: 0.1. Source: proc_pid_stat(5), proc_pid_status(5).
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* memhint demo: real programs shrink, lose nothing, and answer again. */
 #include "cleanup.h"
+#include "clock.h"
 #include "demo-interrupt.h"
 #include "demo-janitor.h"
 #include "demo.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define DEFAULT_KEYS 1000000
 #define DEFAULT_MEGABYTES 300
@@ -145,7 +145,7 @@ static int fit_memory(struct demo *demo)
 /* From the first process to the last: an exit status. */
 static int run_demo(struct demo *demo)
 {
-	struct timespec start, end;
+	uint64_t start_usec;
 	int r, cleaned;
 
 	r = janitor_start(&demo->janitor);
@@ -163,7 +163,7 @@ static int run_demo(struct demo *demo)
 		.redis_keys = demo->keys,
 		.script_bytes = demo->megabytes << 20,
 	};
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	start_usec = clock_usec();
 	view_init(&demo->view, demo->rows, demo->count, !demo->json && log_level() == LOG_NORMAL);
 	r = demo_play(demo);
 	if (r < 0) /* what was said about it must not be drawn over */
@@ -174,9 +174,7 @@ static int run_demo(struct demo *demo)
 		memhint_process_close(demo->members[i].process);
 		program_free(demo->members[i].program);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	demo->elapsed_usec = (uint64_t)((end.tv_sec - start.tv_sec) * 1000000 +
-					(end.tv_nsec - start.tv_nsec) / 1000);
+	demo->elapsed_usec = clock_usec() - start_usec;
 	progress_clear();
 	if (interrupt_signal()) {
 		log_error("interrupted; %s", cleaned < 0 ? "not everything could be removed"

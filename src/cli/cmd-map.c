@@ -5,14 +5,13 @@
 #include "json.h"
 #include "kinds.h"
 #include "log.h"
+#include "match.h"
 #include "targets.h"
 #include "term.h"
-#include "units.h"
 
 #include <memhint/memhint.h>
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,14 +103,6 @@ static uint64_t vma_untouched(const struct memhint_vma *vma)
 	return vma_size(vma) > touched ? vma_size(vma) - touched : 0;
 }
 
-/* As the library's filter has it: the whole name, or its last part. */
-static bool name_matches(const char *pattern, const char *name)
-{
-	const char *slash = strrchr(name, '/');
-
-	return fnmatch(pattern, name, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0);
-}
-
 static int compare_u64(uint64_t a, uint64_t b)
 {
 	return (a > b) - (a < b);
@@ -163,16 +154,6 @@ static int compare_vmas(const void *a, const void *b, void *userdata)
 	if (r == 0)
 		r = compare_u64(x->start, y->start);
 	return columns->reverse ? -r : r;
-}
-
-static void set_bytes(const struct map *map, struct table *table, size_t cell, uint64_t bytes)
-{
-	if (map->bytes)
-		table_format(table, cell, "%" PRIu64, bytes);
-	else
-		table_set(table, cell, unit_bytes(bytes).text);
-	if (bytes == 0)
-		table_colour(table, cell, TERM_DIM);
 }
 
 static enum term_colour kind_colour(uint32_t kind)
@@ -232,19 +213,19 @@ static void show_cell(const struct map *map, const struct term *term, struct tab
 		table_format(table, cell, "%" PRIx64, vma->offset);
 		break;
 	case COLUMN_SIZE:
-		set_bytes(map, table, cell, vma_size(vma));
+		table_bytes(table, cell, vma_size(vma), map->bytes);
 		break;
 	case COLUMN_RSS:
-		set_bytes(map, table, cell, vma->resident_bytes);
+		table_bytes(table, cell, vma->resident_bytes, map->bytes);
 		break;
 	case COLUMN_SWAP:
-		set_bytes(map, table, cell, vma->swapped_bytes);
+		table_bytes(table, cell, vma->swapped_bytes, map->bytes);
 		break;
 	case COLUMN_UNTOUCHED:
-		set_bytes(map, table, cell, vma_untouched(vma));
+		table_bytes(table, cell, vma_untouched(vma), map->bytes);
 		break;
 	case COLUMN_HUGE:
-		set_bytes(map, table, cell, vma->huge_bytes);
+		table_bytes(table, cell, vma->huge_bytes, map->bytes);
 		break;
 	case COLUMN_BAR:
 		table_set(table, cell,
@@ -289,10 +270,10 @@ static int show_totals(const struct map *map, const struct term *term,
 		table_set(table, 0, i < KIND_COUNT ? memhint_kind_name(1u << i) : "total");
 		table_colour(table, 0, i < KIND_COUNT ? kind_colour(1u << i) : TERM_BOLD);
 		table_format(table, 1, "%zu", total->mappings);
-		set_bytes(map, table, 2, total->size_bytes);
-		set_bytes(map, table, 3, total->rss_bytes);
-		set_bytes(map, table, 4, total->swap_bytes);
-		set_bytes(map, table, 5, total->huge_bytes);
+		table_bytes(table, 2, total->size_bytes, map->bytes);
+		table_bytes(table, 3, total->rss_bytes, map->bytes);
+		table_bytes(table, 4, total->swap_bytes, map->bytes);
+		table_bytes(table, 5, total->huge_bytes, map->bytes);
 		table_set(table, 6,
 			  term_bar(term, 24, total->rss_bytes, total->swap_bytes, total->size_bytes,
 				   total->size_bytes)
@@ -420,7 +401,7 @@ static int choose(const struct map *map, const struct memhint_map *snapshot,
 		const struct memhint_vma *vma = memhint_map_get(snapshot, i);
 
 		if ((map->kinds && !(vma->kind & map->kinds)) ||
-		    (map->pattern && !name_matches(map->pattern, vma->name)))
+		    (map->pattern && !match_path(map->pattern, vma->name)))
 			continue;
 		vmas[count++] = vma;
 		for (unsigned k = 0; k < KIND_COUNT; k++)

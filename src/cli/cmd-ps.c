@@ -217,7 +217,7 @@ static size_t complain_missing(const struct ps *ps)
 		int r;
 
 		if (!entry) {
-			log_error("there is no process %d", pid->pid);
+			target_pid_failed(ps->procfd, pid, -ESRCH);
 			missing++;
 			continue;
 		}
@@ -228,12 +228,7 @@ static size_t complain_missing(const struct ps *ps)
 			memhint_process_close(process);
 			continue;
 		}
-		if (r == -ESTALE)
-			log_error("process %d is not %d:%" PRIu64
-				  " but another one that got the same PID later",
-				  pid->pid, pid->pid, pid->id);
-		else
-			log_error("process %d: %s", pid->pid, memhint_error_help(r));
+		target_pid_failed(ps->procfd, pid, r);
 		entry->selected = false;
 		missing++;
 	}
@@ -368,16 +363,6 @@ static int compare_rows(const void *a, const void *b, void *userdata)
 	return columns->reverse ? -r : r;
 }
 
-static void set_bytes(const struct ps *ps, struct table *table, size_t cell, uint64_t bytes)
-{
-	if (ps->bytes)
-		table_format(table, cell, "%" PRIu64, bytes);
-	else
-		table_set(table, cell, unit_bytes(bytes).text);
-	if (bytes == 0)
-		table_colour(table, cell, TERM_DIM);
-}
-
 static unsigned bar_width(const struct term *term)
 {
 	return term->is_terminal && term->width < 100 ? 9 : 16;
@@ -414,25 +399,25 @@ static void show_cell(const struct ps *ps, const struct term *term, struct table
 		table_format(table, cell, "%" PRIu32, entry->stat.num_threads);
 		break;
 	case COLUMN_SIZE:
-		set_bytes(ps, table, cell, status->size_bytes);
+		table_bytes(table, cell, status->size_bytes, ps->bytes);
 		break;
 	case COLUMN_RSS:
-		set_bytes(ps, table, cell, row->rss_bytes);
+		table_bytes(table, cell, row->rss_bytes, ps->bytes);
 		break;
 	case COLUMN_ANON:
-		set_bytes(ps, table, cell, status->anon_bytes);
+		table_bytes(table, cell, status->anon_bytes, ps->bytes);
 		break;
 	case COLUMN_FILE:
-		set_bytes(ps, table, cell, status->file_bytes);
+		table_bytes(table, cell, status->file_bytes, ps->bytes);
 		break;
 	case COLUMN_SHMEM:
-		set_bytes(ps, table, cell, status->shmem_bytes);
+		table_bytes(table, cell, status->shmem_bytes, ps->bytes);
 		break;
 	case COLUMN_SWAP:
-		set_bytes(ps, table, cell, status->swap_bytes);
+		table_bytes(table, cell, status->swap_bytes, ps->bytes);
 		break;
 	case COLUMN_LOCKED:
-		set_bytes(ps, table, cell, status->locked_bytes);
+		table_bytes(table, cell, status->locked_bytes, ps->bytes);
 		break;
 	case COLUMN_BAR:
 		table_set(table, cell,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The steps of the demo. */
 #include "cleanup.h"
+#include "clock.h"
 #include "demo-interrupt.h"
 #include "demo-janitor.h"
 #include "demo-stream.h"
@@ -16,19 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define IDLE_WINDOW_MSEC 200
 #define IDLE_CPU_USEC 10000 /* one clock tick of the window: what housekeeping takes */
 #define IDLE_WINDOWS_MAX 100
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 void demo_status(struct demo *demo, const char *format, ...)
 {
@@ -217,18 +209,23 @@ static int wait_until_idle(struct demo *demo)
 	return 0;
 }
 
-/* The memory that zram takes for all its swapped pages; false if there is no zram. */
-static bool zram_memory(uint64_t *ret_bytes)
+/*
+ * What zram holds, and the memory that it takes for that: the demo's own device if there is one, since
+ * others may come and go meanwhile; else all of them. False if no page of the demo's goes to zram.
+ */
+static bool zram_measure(const struct demo *demo, struct demo_zram *ret_zram)
 {
 	struct swap swap;
 	bool known = false;
 
-	*ret_bytes = 0;
+	*ret_zram = (struct demo_zram){};
 	if (swap_read_system(&swap) < 0)
 		return false;
 	for (size_t i = 0; i < swap.count; i++)
-		if (swap.areas[i].zram_known) {
-			*ret_bytes += swap.areas[i].zram_memory_bytes;
+		if (swap.areas[i].zram_known &&
+		    (!demo->own_swap || strcmp(swap.areas[i].name, demo->swap_made.path) == 0)) {
+			ret_zram->held_bytes += swap.areas[i].zram_original_bytes;
+			ret_zram->memory_bytes += swap.areas[i].zram_memory_bytes;
 			known = true;
 		}
 	return known;
@@ -265,7 +262,7 @@ static int provide_swap(struct demo *demo)
 		demo->swap_made = *demo->own_swap;
 		log_verbose("made swap %s", demo->swap_made.path);
 	}
-	demo->zram_known = zram_memory(&demo->zram_before_bytes);
+	demo->zram_known = zram_measure(demo, &demo->zram_before);
 	return interrupt_signal() ? -ECANCELED : 0;
 }
 
@@ -330,7 +327,7 @@ static int page_out(struct demo *demo, struct member *member, struct view_row *r
 		return r;
 	row->resident_bytes = stat.rss_bytes;
 	paging.swap_before_bytes = stat.swap_bytes;
-	start = now_usec();
+	start = clock_usec();
 	r = memhint_map_open(member->process, NULL, &map);
 	if (r == 0)
 		r = memhint_select(member->process, map, NULL, MADV_PAGEOUT, &ranges);
@@ -340,8 +337,18 @@ static int page_out(struct demo *demo, struct member *member, struct view_row *r
 	r = memhint_advise(member->process, ranges, MADV_PAGEOUT, &options, &member->result);
 	if (r < 0)
 		return r;
-	row->usec = now_usec() - start;
+	row->usec = clock_usec() - start;
 	return measure(&paging);
+}
+
+/*
+ * Whether the two measurements stand for what was paged out: not when a device has gone, nor when other
+ * swap of the same priority took a part.
+ */
+static bool zram_tells(const struct demo *demo, uint64_t swap_bytes)
+{
+	return demo->zram_after.memory_bytes >= demo->zram_before.memory_bytes &&
+	       demo->zram_after.held_bytes >= demo->zram_before.held_bytes + swap_bytes / 10 * 9;
 }
 
 static int page_out_all(struct demo *demo)
@@ -352,8 +359,8 @@ static int page_out_all(struct demo *demo)
 		if (r < 0)
 			return fail(demo, &demo->members[i], "could not be paged out", r);
 	}
-	if (demo->zram_known)
-		zram_memory(&demo->zram_after_bytes);
+	demo->zram_known = demo->zram_known && zram_measure(demo, &demo->zram_after) &&
+			   zram_tells(demo, demo_totals(demo).swap_bytes);
 	if (demo_totals(demo).swap_bytes == 0) {
 		log_error(
 			"the kernel paged nothing out, though there is swap; does a cgroup forbid it?");

@@ -2,6 +2,7 @@
 #include "demo-program.h"
 
 #include "cleanup.h"
+#include "clock.h"
 #include "demo-janitor.h"
 #include "demo-redis.h"
 #include "demo-scripts.h"
@@ -20,7 +21,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REDIS_KEYS_PER_STEP 10000
@@ -82,14 +82,6 @@ bool program_is_installed(enum program_kind kind)
 			return false;
 		path += length + 1;
 	}
-}
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* What the child needs to become the program. */
@@ -427,7 +419,7 @@ static int script_ask(struct program *program, const char *question, const char 
 
 int program_ask(struct program *program, const char **ret_answer, uint64_t *ret_usec)
 {
-	uint64_t before = now_usec(), sum = 0;
+	uint64_t before = clock_usec(), sum = 0;
 	int r;
 
 	if (program->kind == PROGRAM_REDIS) {
@@ -439,7 +431,7 @@ int program_ask(struct program *program, const char **ret_answer, uint64_t *ret_
 	}
 	if (r < 0)
 		return r;
-	*ret_usec = now_usec() - before;
+	*ret_usec = clock_usec() - before;
 	*ret_answer = program->answer;
 	return 0;
 }

@@ -22,8 +22,8 @@ struct totals demo_totals(const struct demo *demo)
 		totals.intact &= row->data == VIEW_DATA_INTACT;
 	}
 	totals.saved_bytes = (int64_t)(totals.resident_bytes - totals.after_bytes);
-	if (demo->zram_known && demo->zram_after_bytes > demo->zram_before_bytes)
-		totals.zram_bytes = demo->zram_after_bytes - demo->zram_before_bytes;
+	if (demo->zram_known)
+		totals.zram_bytes = demo->zram_after.memory_bytes - demo->zram_before.memory_bytes;
 	totals.net_bytes = totals.saved_bytes - (int64_t)totals.zram_bytes;
 	return totals;
 }

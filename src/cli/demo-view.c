@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "demo-view.h"
 
+#include "clock.h"
 #include "units.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REDRAW_USEC 50000
@@ -40,14 +40,6 @@ static const struct {
 	[COLUMN_RATE] = { "MB/s", 6, 6 },	 [COLUMN_ANSWER] = { "ANSWER", 8, 3 },
 	[COLUMN_FIRST] = { "FIRST", 8, 3 },	 [COLUMN_DATA] = { "DATA", 7, 2 },
 };
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 void view_init(struct view *view, const struct view_row *rows, size_t count, bool may_be_live)
 {
@@ -263,7 +255,7 @@ static void draw(struct view *view, const char *last_line, enum term_colour colo
 	print_coloured(view, colour, last_line);
 	end_line(view);
 	fflush(stdout);
-	view->drawn_usec = now_usec();
+	view->drawn_usec = clock_usec();
 }
 
 void view_update(struct view *view, const char *status)
@@ -273,7 +265,7 @@ void view_update(struct view *view, const char *status)
 		view->term.width < sizeof(view->status) ? view->term.width : sizeof(view->status);
 
 	if (!view->is_live || (strncmp(view->status, status, room - 1) == 0 &&
-			       now_usec() - view->drawn_usec < REDRAW_USEC))
+			       clock_usec() - view->drawn_usec < REDRAW_USEC))
 		return;
 	snprintf(view->status, room, "%s", status);
 	draw(view, view->status, TERM_DIM);

@@ -35,6 +35,12 @@ struct member {
 	struct memhint_result result;
 };
 
+/* What zram devices held, and the memory that they took for it. */
+struct demo_zram {
+	uint64_t held_bytes;
+	uint64_t memory_bytes;
+};
+
 struct demo {
 	uint64_t keys;
 	uint64_t megabytes;
@@ -51,8 +57,8 @@ struct demo {
 	const struct swap_device *own_swap; /* the janitor's; NULL when there was enough */
 	struct swap_device swap_made;	    /* a copy that outlives the janitor */
 	bool zram_known;
-	uint64_t zram_before_bytes;
-	uint64_t zram_after_bytes;
+	struct demo_zram zram_before;
+	struct demo_zram zram_after;
 	uint64_t elapsed_usec; /* all of it */
 };
 

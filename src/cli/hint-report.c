@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,7 +163,7 @@ enum {
 
 static bool makes_huge(const struct hint_run *run)
 {
-	return strcmp(memhint_advice_name(run->hint->advice), "collapse") == 0;
+	return run->hint->advice == MADV_COLLAPSE;
 }
 
 static void set_change(struct table *table, const struct term *term, size_t cell, bool both,

@@ -46,9 +46,7 @@ static void catch_signals(uint64_t timeout_usec)
 /* Whether the advice moves pages that can only go to swap. */
 static bool needs_swap(const struct hint *hint)
 {
-	int pageout;
-
-	return memhint_advice_parse("pageout", &pageout) == 0 && hint->advice == pageout &&
+	return hint->advice == MADV_PAGEOUT &&
 	       (hint->filter.kinds & (MEMHINT_KIND_PRIVATE | MEMHINT_KIND_SHMEM));
 }
 

@@ -322,8 +322,7 @@ static int add_target(struct target_list *list, struct memhint_process *process,
 	return 0;
 }
 
-/* A sentence about a process that cannot be had, and the exit status for it. */
-static int complain(int procfd, const struct target_pid *pid, int error)
+int target_pid_failed(int procfd, const struct target_pid *pid, int error)
 {
 	char path[32];
 	int dirfd;
@@ -378,11 +377,11 @@ static int open_by_pid(int procfd, const struct target_pid *pid, struct target_l
 	r = pid->id ? memhint_process_open_unique(pid->pid, pid->id, &process)
 		    : memhint_process_open(P_PID, (id_t)pid->pid, &process);
 	if (r < 0)
-		return complain(procfd, pid, r);
+		return target_pid_failed(procfd, pid, r);
 	r = memhint_process_stat(process, &stat);
 	if (r < 0) {
 		memhint_process_close(process);
-		return complain(procfd, pid, r);
+		return target_pid_failed(procfd, pid, r);
 	}
 	if (stat.is_kernel_thread) {
 		log_error("process %d (%s) is a kernel thread: it has no memory of its own",

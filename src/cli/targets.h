@@ -70,6 +70,9 @@ struct target_list {
 int targets_open(const struct targets *targets, struct target_list *ret_list);
 void target_list_done(struct target_list *list);
 
+/* A sentence about a process that cannot be had, and the exit status for it. */
+int target_pid_failed(int procfd, const struct target_pid *pid, int error);
+
 /* The exit status for a negative errno of the library. */
 int target_status(int error);
 

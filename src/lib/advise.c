@@ -7,6 +7,8 @@
 #include "pages.h"
 #include "procfile.h"
 #include "ranges.h"
+#include "sized.h"
+#include "stopwatch.h"
 #include "uapi.h"
 #include "usage.h"
 #include "vector.h"
@@ -17,8 +19,6 @@
 #include <memhint/process.h>
 
 #include <errno.h>
-#include <stddef.h>
-#include <string.h>
 
 /* After EAGAIN and the like: so many tries, the pause doubling from 100 us on (25 ms in all). */
 #define RETRY_MAX 8
@@ -123,7 +123,7 @@ static uint64_t run_used_bytes(const struct run *run)
 
 static bool run_is_cancelled(const struct run *run)
 {
-	return run->options.cancel && *run->options.cancel;
+	return cancel_is_set(run->options.cancel);
 }
 
 static uint64_t run_done_bytes(const struct run *run)
@@ -131,8 +131,9 @@ static uint64_t run_done_bytes(const struct run *run)
 	const struct memhint_result *result = run->result;
 	uint64_t done = result->advised.bytes + result->failed.bytes;
 
-	for (int i = MEMHINT_SKIP_BUDGET; i < MEMHINT_SKIP_COUNT; i++)
-		done += result->skipped_by[i].bytes;
+	/* What the selection had dropped was never to be done. */
+	for (int i = 0; i < MEMHINT_SKIP_COUNT; i++)
+		done += result->skipped_by[i].bytes - run->ranges->skipped[i].bytes;
 	return done;
 }
 
@@ -470,14 +471,11 @@ static int run_all(struct run *run, int r)
 static int options_take(const struct memhint_advise_options *options,
 			struct memhint_advise_options *ret)
 {
-	struct memhint_advise_options taken = {};
+	struct memhint_advise_options taken;
+	int r = sized_take(options, &taken, sizeof(taken));
 
-	if (options) {
-		if (options->size < offsetof(struct memhint_advise_options, map))
-			return -EINVAL;
-		memcpy(&taken, options,
-		       options->size < sizeof(taken) ? options->size : sizeof(taken));
-	}
+	if (r < 0)
+		return r;
 	if ((taken.flags & ~(MEMHINT_ADVISE_DRY_RUN | MEMHINT_ADVISE_MEASURE)) ||
 	    taken.pace > MEMHINT_PACE_BOUND ||
 	    (taken.pace == MEMHINT_PACE_BOUND && !taken.pace_usec))

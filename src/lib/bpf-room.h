@@ -53,7 +53,11 @@ struct bpf_room_space {
 /* How the programs walk the mappings. */
 enum bpf_room_way {
 	BPF_ROOM_RUN, /* one run of a program that loops over all mappings */
-	BPF_ROOM_SEQ, /* task_vma iterator: one run for each mapping */
+	/*
+	 * task_vma iterator: one run for each mapping. Of a target that splits its mappings meanwhile
+	 * it may leave out a part, where one read of the kernel's ends and the next begins.
+	 */
+	BPF_ROOM_SEQ,
 	BPF_ROOM_WAYS
 };
 

@@ -2,9 +2,11 @@
 /* From a snapshot to ranges: what matches, what of it is worth advising, and why the rest is not. */
 #include "cleanup.h"
 #include "map-internal.h"
+#include "match.h"
 #include "page-size.h"
 #include "pages.h"
 #include "ranges.h"
+#include "sized.h"
 #include "uapi.h"
 
 #include <memhint/advise.h>
@@ -13,8 +15,6 @@
 #include <memhint/process.h>
 
 #include <errno.h>
-#include <fnmatch.h>
-#include <string.h>
 
 /*
  * Below this size a look at the pages of a mapping (0.3 us and 6 ns a page) costs as much as giving
@@ -84,21 +84,11 @@ static enum memhint_skip vma_obstacle(const struct memhint_vma *vma, int advice)
 	return MEMHINT_SKIP_COUNT;
 }
 
-static bool name_matches(const char *pattern, const char *name)
-{
-	const char *slash;
-
-	if (!name)
-		return false;
-	slash = strrchr(name, '/');
-	return fnmatch(pattern, name, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0);
-}
-
 static bool vma_matches(const struct memhint_filter *filter, const struct memhint_vma *vma)
 {
 	return (vma->kind & filter->kinds) && vma->end > filter->start &&
 	       vma->start < filter->end && vma->end - vma->start >= filter->min_bytes &&
-	       (!filter->mapping || name_matches(filter->mapping, vma->name));
+	       (!filter->mapping || (vma->name && match_path(filter->mapping, vma->name)));
 }
 
 static uint64_t clip_start(const struct selection *selection, const struct memhint_vma *vma)
@@ -380,23 +370,19 @@ static int select_all(struct selection *selection)
 
 static int filter_take(const struct memhint_filter *filter, struct memhint_filter *ret)
 {
-	struct memhint_filter taken = {};
 	uint64_t page = page_size();
+	int r = sized_take(filter, ret, sizeof(*ret));
 
-	if (filter) {
-		if (filter->size < offsetof(struct memhint_filter, min_bytes))
-			return -EINVAL;
-		memcpy(&taken, filter, filter->size < sizeof(taken) ? filter->size : sizeof(taken));
-	}
-	if (!taken.kinds)
-		taken.kinds = MEMHINT_KIND_PRIVATE;
-	if (!taken.start && !taken.end)
-		taken.end = UINT64_MAX - page + 1;
-	if ((taken.kinds & ~MEMHINT_KIND_ALL) ||
-	    (taken.flags & ~(MEMHINT_FILTER_EXACT | MEMHINT_FILTER_UNPACED)) ||
-	    taken.start % page || taken.end % page || taken.start >= taken.end)
+	if (r < 0)
+		return r;
+	if (!ret->kinds)
+		ret->kinds = MEMHINT_KIND_PRIVATE;
+	if (!ret->start && !ret->end)
+		ret->end = UINT64_MAX - page + 1;
+	if ((ret->kinds & ~MEMHINT_KIND_ALL) ||
+	    (ret->flags & ~(MEMHINT_FILTER_EXACT | MEMHINT_FILTER_UNPACED)) || ret->start % page ||
+	    ret->end % page || ret->start >= ret->end)
 		return -EINVAL;
-	*ret = taken;
 	return 0;
 }
 

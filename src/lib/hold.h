@@ -8,7 +8,7 @@
 #include <time.h>
 
 /* After the lock was held for so long in sum comes a gap, in which a waiting writer gets in. */
-#define HOLD_NSEC 100000u
+#define HOLD_NSEC 150000u
 #define HOLD_GAP_NSEC 100000u
 
 /* Time with the target's mmap lock held since the last gap. */
@@ -16,14 +16,6 @@ struct hold {
 	bool gaps;
 	uint64_t sum_nsec;
 };
-
-static inline uint64_t hold_now_nsec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* Accounts for one call that held the lock; pauses if it is time and @more calls are to come. */
 static inline void hold_add(struct hold *hold, uint64_t nsec, bool more)

@@ -6,6 +6,7 @@
 #include "map-read.h"
 #include "pages.h"
 #include "procfile.h"
+#include "sized.h"
 
 #include <memhint/map.h>
 #include <memhint/process.h>
@@ -13,7 +14,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define WANT_ALL (MEMHINT_MAP_NAMES | MEMHINT_MAP_FLAGS | MEMHINT_MAP_PAGES | MEMHINT_MAP_UNPACED)
 
@@ -244,25 +244,15 @@ static void map_close_files(struct memhint_map *map)
 	map->marks_fd = -1;
 }
 
-/* The caller's options, whatever the size of the structure that it was built with. */
 static int options_take(const struct memhint_map_options *options, struct memhint_map_options *ret)
 {
-	struct memhint_map_options taken = { .size = sizeof(taken) };
-	const char *bytes = (const char *)options;
+	int r = sized_take(options, ret, sizeof(*ret));
 
-	if (options) {
-		if (options->size < sizeof(options->size))
-			return -EINVAL;
-		for (size_t i = sizeof(taken); i < options->size; i++)
-			if (bytes[i])
-				return -EINVAL; /* asks for what this version does not know */
-		memcpy(&taken, options,
-		       options->size < sizeof(taken) ? options->size : sizeof(taken));
-	}
-	if ((taken.want & ~WANT_ALL) || taken.reader > MEMHINT_READER_MAPS ||
-	    taken.pages_reader > MEMHINT_PAGES_SMAPS)
+	if (r < 0)
+		return r;
+	if ((ret->want & ~WANT_ALL) || ret->reader > MEMHINT_READER_MAPS ||
+	    ret->pages_reader > MEMHINT_PAGES_SMAPS || ret->reserved)
 		return -EINVAL;
-	*ret = taken;
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "maps-file.h"
 
+#include "clock.h"
 #include "hold.h"
 
 #include <errno.h>
@@ -48,14 +49,14 @@ int maps_file_read(int fd, enum maps_text_form form, bool gaps, struct maps_buff
 		if (filled == buffer->size && (r = buffer_grow(buffer)) < 0)
 			return r;
 		if (gaps)
-			before = hold_now_nsec();
+			before = clock_nsec();
 		n = read(fd, buffer->text + filled, buffer->size - filled);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
 		if (gaps)
-			hold_add(&hold, hold_now_nsec() - before, n > 0);
+			hold_add(&hold, clock_nsec() - before, n > 0);
 		filled += (size_t)n;
 		for (done = 0; done < filled;) {
 			struct maps_record record;

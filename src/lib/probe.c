@@ -165,15 +165,36 @@ static int try_feature(enum memhint_feature feature)
 	}
 }
 
+/* Whether the answer is about this moment and not about the kernel. */
+static bool answer_may_pass(int r)
+{
+	switch (-r) {
+	case EPERM:
+	case EACCES:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EAGAIN:
+	case EINTR:
+	case ESRCH: /* the parent, on which advice for others is tried, has ended */
+		return true;
+	}
+	return false;
+}
+
 int memhint_probe(enum memhint_feature feature)
 {
 	static _Atomic int known[MEMHINT_FEATURE_COUNT]; /* the answer minus one; 0: not tried */
+	int r;
 
 	if ((unsigned int)feature >= MEMHINT_FEATURE_COUNT)
 		return -EINVAL;
-	if (!known[feature])
-		known[feature] = try_feature(feature) - 1;
-	return known[feature] + 1;
+	if (known[feature])
+		return known[feature] + 1;
+	r = try_feature(feature);
+	if (!answer_may_pass(r))
+		known[feature] = r - 1;
+	return r;
 }
 
 static const struct {

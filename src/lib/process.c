@@ -37,6 +37,19 @@ static int pidfd_open_pid(pid_t pid)
 	return errno == ENOENT ? -EINVAL : -errno;
 }
 
+/* Whether /proc speaks of processes by the same numbers as the system calls do. 0 or -ENOENT. */
+static int proc_check(void)
+{
+	char text[16];
+	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+
+	if (n < 0)
+		return -ENOENT;
+	text[n] = '\0';
+	/* The /proc of another PID namespace is mounted where this was entered without one of its own. */
+	return strtol(text, NULL, 10) == getpid() ? 0 : -ENOENT;
+}
+
 /* The PID that a pidfd names, as this PID namespace sees it. Source: proc_pid_fdinfo(5). */
 static int pidfd_pid(int pidfd, pid_t *ret_pid)
 {
@@ -48,7 +61,7 @@ static int pidfd_pid(int pidfd, pid_t *ret_pid)
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
 	n = fd_read_file_at(AT_FDCWD, path, text, sizeof(text));
 	if (n < 0)
-		return n == -ENOENT ? -EBADF : (int)n;
+		return n == -ENOENT ? -EBADF : (int)n; /* /proc is there, the descriptor is not */
 	line = strstr(text, "\nPid:");
 	if (!line)
 		return -EBADF;
@@ -81,6 +94,17 @@ static bool pidfd_is_alive(int pidfd)
 	return n == 0;
 }
 
+/*
+ * What reading of a process's directory said. The mount option hidepid says ENOENT or EPERM of what is
+ * there, but not for us. Source: proc(5).
+ */
+static int directory_error(int pidfd, int error)
+{
+	if (error != -ENOENT && error != -EPERM)
+		return error;
+	return pidfd_is_alive(pidfd) ? -EACCES : -ESRCH;
+}
+
 static int process_id(int pidfd, int dirfd, uint64_t *ret_id)
 {
 	struct proc_stat stat;
@@ -105,6 +129,9 @@ int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_p
 
 	if (which != P_PID && which != (idtype_t)P_PIDFD)
 		return -EINVAL;
+	r = proc_check();
+	if (r < 0)
+		return r;
 	process = malloc(sizeof(*process));
 	if (!process)
 		return -ENOMEM;
@@ -128,18 +155,14 @@ int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_p
 
 	snprintf(path, sizeof(path), "/proc/%d", process->pid);
 	process->dirfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (process->dirfd < 0) {
-		r = -errno;
-		if (r == -ENOENT && access("/proc/self/stat", R_OK) == 0)
-			r = -ESRCH;
-		return r;
-	}
+	if (process->dirfd < 0)
+		return directory_error(process->pidfd, -errno);
 	r = process_id(process->pidfd, process->dirfd, &process->id);
 	/* Alive now, so the PID was its own all along, and the directory is its own too. */
 	if (!pidfd_is_alive(process->pidfd))
 		return -ESRCH;
 	if (r < 0)
-		return r;
+		return directory_error(process->pidfd, r);
 	*ret_process = take_pointer(process);
 	return 0;
 }
@@ -279,7 +302,7 @@ int memhint_process_stat(const struct memhint_process *process,
 	if (r == 0)
 		r = proc_status_read(process->dirfd, &status);
 	if (r < 0)
-		return r == -ENOENT ? -ESRCH : r;
+		return directory_error(process->pidfd, r);
 	result = (struct memhint_process_stat){
 		.state = stat.state,
 		.is_kernel_thread = stat.flags & PROC_FLAG_KTHREAD,

@@ -65,7 +65,7 @@ static int measure_span(const struct pages *pages, uint64_t start, uint64_t end,
 	int r = 0;
 
 	for (; r == 0 && start < end; start += PIECE_BYTES) {
-		if (cancel && *cancel)
+		if (cancel_is_set(cancel))
 			return -ECANCELED;
 		r = pages_scan(pages, start, end - start < PIECE_BYTES ? end : start + PIECE_BYTES,
 			       see_run, measure);

@@ -22,8 +22,11 @@ ssize_t vector_advise_self_each(const struct iovec *ranges, size_t count, int ad
 	return done;
 }
 
-/* Advice on a page of one's own that has no effect: MADV_NORMAL stands for all local advices. */
-static bool try_self(int advice)
+/*
+ * Advice on a page of one's own that has no effect: MADV_NORMAL stands for all local advices. 1 taken,
+ * 0 not, or a negative errno: it could not be tried.
+ */
+static int try_self(int advice)
 {
 	size_t size = (size_t)page_size();
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
@@ -31,11 +34,11 @@ static bool try_self(int advice)
 	ssize_t n;
 
 	if (pidfd < 0)
-		return false;
+		return errno == ENOSYS ? 0 : -errno;
 	range.iov_base =
 		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (range.iov_base == MAP_FAILED)
-		return false;
+		return -errno;
 	n = syscall(SYS_process_madvise, pidfd, &range, 1, advice, 0);
 	munmap(range.iov_base, size);
 	return n == (ssize_t)size;
@@ -47,9 +50,14 @@ bool vector_self_is_native(int advice)
 	static _Atomic int remote, local;
 	bool is_remote = advice == MADV_COLD || advice == MADV_PAGEOUT;
 	_Atomic int *known = is_remote ? &remote : &local;
+	int r;
 
-	if (!*known)
-		*known = try_self(is_remote ? MADV_COLD : MADV_NORMAL) ? 1 : 2;
+	if (!*known) {
+		r = try_self(is_remote ? MADV_COLD : MADV_NORMAL);
+		if (r < 0)
+			return false;
+		*known = r ? 1 : 2;
+	}
 	return *known == 1;
 }
 

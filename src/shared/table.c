@@ -2,8 +2,10 @@
 #include "table.h"
 
 #include "cleanup.h"
+#include "units.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libsmartcols.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -94,6 +96,16 @@ void table_colour(struct table *table, size_t column, enum term_colour colour)
 	cell = scols_line_get_cell(table->line, column);
 	if (!cell || scols_cell_set_color(cell, term_colour(table->term, colour)) != 0)
 		table->failed = true;
+}
+
+void table_bytes(struct table *table, size_t column, uint64_t bytes, bool exact)
+{
+	if (exact)
+		table_format(table, column, "%" PRIu64, bytes);
+	else
+		table_set(table, column, unit_bytes(bytes).text);
+	if (bytes == 0)
+		table_colour(table, column, TERM_DIM);
 }
 
 /*

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct table;
@@ -26,6 +27,8 @@ void table_row(struct table *table);
 void table_set(struct table *table, size_t column, const char *text);
 __attribute__((format(printf, 3, 4))) void table_format(struct table *table, size_t column,
 							const char *format, ...);
+/* A size: exact, or short as people read it; what is nothing stands back. */
+void table_bytes(struct table *table, size_t column, uint64_t bytes, bool exact);
 void table_colour(struct table *table, size_t column, enum term_colour colour);
 
 /* 0, or -ENOMEM also when that happened earlier. Write errors stay in @file. */

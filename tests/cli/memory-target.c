@@ -8,6 +8,8 @@
  * Then one line of JSON says {"ready":true,...} with the addresses, and every line read is a command
  * that is answered by a line: touch N, digest N, unmap N, exec, thread. End of input ends it.
  */
+#include "settle.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -171,11 +173,13 @@ static void obey(char *line)
 
 int main(int argc, char **argv)
 {
+	cpu_set_t processors;
 	char line[256];
 
 	/* Nothing is left behind, whatever becomes of the test. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	settle_begin(&processors);
 	for (int i = 1; i < argc; i++) {
 		char *value = strchr(argv[i], '=');
 
@@ -189,6 +193,7 @@ int main(int argc, char **argv)
 		else
 			make(argv[i], strtoul(value, NULL, 10));
 	}
+	settle_end(&processors);
 	printf("{\"ready\":true,\"pid\":%d,\"mappings\":[", getpid());
 	for (size_t i = 0; i < mapping_count; i++)
 		printf("%s{\"kind\":\"%s\",\"start\":%" PRIuPTR ",\"size\":%zu}", i ? "," : "",

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,7 +39,7 @@ static void set_up(struct child_shared *shared)
 static void set_up_locked(struct child_shared *shared)
 {
 	set_up(shared);
-	if (mlock((char *)shared->address[MEMORY] + 4 * P, 4 * P) < 0)
+	if (syscall(SYS_mlock, (char *)shared->address[MEMORY] + 4 * P, 4 * P) < 0)
 		_exit(3);
 }
 

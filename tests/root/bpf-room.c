@@ -584,16 +584,23 @@ static void setup_busy(struct child_shared *shared)
 	must(pthread_create(&thread, NULL, map_forever, shared) == 0);
 }
 
-/* Whether mappings are in order, and leave no hole in an area. */
-static bool is_whole(const struct list *list, uint64_t start, uint64_t end)
+static bool is_ordered(const struct list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->vmas[i].end <= list->vmas[i].start ||
+		    (i > 0 && list->vmas[i].start < list->vmas[i - 1].end))
+			return false;
+	return true;
+}
+
+/* Whether mappings leave no hole in an area. */
+static bool covers(const struct list *list, uint64_t start, uint64_t end)
 {
 	uint64_t covered = 0;
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct bpf_room_vma *vma = &list->vmas[i];
 
-		if (vma->end <= vma->start || (i > 0 && vma->start < list->vmas[i - 1].end))
-			return false;
 		if (vma->end > start && vma->start < end)
 			covered += (vma->end < end ? vma->end : end) -
 				   (vma->start > start ? vma->start : start);
@@ -610,7 +617,7 @@ static void test_busy(void)
 	start = child.shared->address[ADDRESS_BUSY];
 	for_each_way(way)
 	{
-		size_t done = 0, busy = 0, wrong = 0;
+		size_t done = 0, busy = 0, wrong = 0, gaps = 0;
 
 		for (int i = 0; i < 100; i++) {
 			struct list list;
@@ -618,14 +625,20 @@ static void test_busy(void)
 
 			done += r == 0;
 			busy += r == -EAGAIN;
-			wrong += r == 0 &&
-				 !is_whole(&list, start, start + BUSY_PAGES * page_bytes());
+			wrong += r == 0 && !is_ordered(&list);
+			gaps += r == 0 && !covers(&list, start, start + BUSY_PAGES * page_bytes());
 			list_done(&list);
 		}
 		printf("# %s: %zu read, %zu busy\n", way_names[way], done, busy);
 		is(done + busy, 100, "%s: a target that maps all the time", way_names[way]);
 		ok(done > 0, "%s: is read now and then", way_names[way]);
-		is(wrong, 0, "%s: in order, and whole", way_names[way]);
+		is(wrong, 0, "%s: in order", way_names[way]);
+		/*
+		 * Between two reads the iterator goes on at the end of a mapping that it has not shown
+		 * yet (kernel/bpf/task_iter.c, task_vma_seq_stop()): split meanwhile, it loses a part.
+		 */
+		if (way == BPF_ROOM_RUN)
+			is(gaps, 0, "%s: and whole", way_names[way]);
 	}
 	child_end(&child);
 }

@@ -291,7 +291,7 @@ int main(void)
 	swap_begin();
 	target = target_start(&child);
 	if (target->missing[0])
-		skip_one("the whole target", target->missing);
+		skip_one("the whole target: what this kernel is built without", target->missing);
 	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
 	test_numbers(&child, target, process, MEMHINT_READER_SMAPS, MEMHINT_PAGES_SCAN);
 	test_numbers(&child, target, process, MEMHINT_READER_MAPS, MEMHINT_PAGES_PAGEMAP);

@@ -142,10 +142,106 @@ static void test_reuse(void)
 	is(WEXITSTATUS(status), 0, "a reused PID is another process");
 }
 
+/* In a mount namespace of its own: what /proc does not show. */
+static int look_without_proc(void)
+{
+	struct memhint_process *process;
+	pid_t parent = getppid();
+	int pidfd = (int)syscall(SYS_pidfd_open, parent, 0), failures = 0;
+
+	if (pidfd < 0 || mount_proc_here() < 0 || mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+		return 100;
+	failures += memhint_process_open(P_PID, (id_t)parent, &process) != -ENOENT;
+	failures += memhint_process_open(P_PIDFD, (id_t)pidfd, &process) != -ENOENT;
+	return failures;
+}
+
+/* Makes this an ordinary user, for whom the kernel hides other people's processes. */
+static bool hide(const char *option)
+{
+	return mount_proc_here() == 0 && mount("proc", "/proc", "proc", 0, option) == 0 &&
+	       setgid(65534) == 0 && setuid(65534) == 0;
+}
+
+/* 1: nothing in the directory may be read. 2: it is not even listed. */
+static int look_with_hidepid(const char *option)
+{
+	struct memhint_process *process;
+	struct memhint_process_stat stat;
+
+	if (!hide(option) || memhint_process_open(P_PID, (id_t)getppid(), &process) < 0)
+		return 100;
+	return memhint_process_stat(process, &stat) != -EACCES;
+}
+
+static int look_with_hidepid_1(void)
+{
+	return look_with_hidepid("hidepid=1");
+}
+
+static int look_with_hidepid_2(void)
+{
+	return look_with_hidepid("hidepid=2");
+}
+
+/* 4, since Linux 5.8: there is no directory. */
+static int look_with_hidepid_4(void)
+{
+	struct memhint_process *process;
+
+	if (!hide("hidepid=4"))
+		return 100;
+	return memhint_process_open(P_PID, (id_t)getppid(), &process) != -EACCES ||
+	       memhint_process_open(P_PID, (id_t)getpid(), &process) != 0;
+}
+
+static int look_in_foreign_proc(void *unused)
+{
+	struct memhint_process *process;
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0), failures = 0;
+
+	/* PID 1 here; the /proc that is mounted knows another process by that number. */
+	failures += memhint_process_open(P_PID, 1, &process) != -ENOENT;
+	failures += memhint_process_open(P_PIDFD, (id_t)pidfd, &process) != -ENOENT;
+	return failures;
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+
+	must(pid > 0);
+	must(waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int status_in_mounts(int (*look)(void))
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWNS) < 0 ? 101 : look());
+	return status_of(pid);
+}
+
+static void test_proc(void)
+{
+	static char stack[256 * 1024] __attribute__((aligned(16)));
+
+	is(status_in_mounts(look_without_proc), 0, "without /proc nobody is gone");
+	is(status_in_mounts(look_with_hidepid_1), 0, "hidepid=1: who is hidden is not gone");
+	is(status_in_mounts(look_with_hidepid_2), 0, "hidepid=2: nor here");
+	is(status_in_mounts(look_with_hidepid_4), 0, "hidepid=4: nor here");
+	is(status_of(clone(look_in_foreign_proc, stack + sizeof(stack), CLONE_NEWPID | SIGCHLD,
+			   NULL)),
+	   0, "the /proc of another PID namespace is not believed");
+}
+
 int main(void)
 {
 	test_open();
 	test_bad_ids();
 	test_reuse();
+	test_proc();
 	return done_testing();
 }
