@@ -7,7 +7,7 @@ import subprocess
 
 from harness import (MEMHINT, MIB, PAGE, Target, Zombie, as_nobody, common_target_complaints, complains, dead_pid,
                      done, environment, equal, finish, kernel_thread, nobody_is_possible, ok, run, run_on_terminal, shape, skip, start,
-                     wait_for_line)
+                     wait_for_line, without_swap)
 
 VERBS = ("cold", "pageout", "willneed", "collapse")
 ADDRESS = re.compile("0x[0-9a-f]+")
@@ -286,6 +286,15 @@ with Target("anon=4194304") as target:
         equal(quiet.err, "", "--quiet does not")
     else:
         skip("no swap", "swap came or went meanwhile")
+    prefix = without_swap()
+    if prefix:
+        without = run("pageout", "--dry-run", "--range", target.range(0), target.pid, prefix=prefix)
+        equal(without.status, 0, "pageout where no swap is seen", without)
+        ok("there is no swap" in without.err and without.err.count("\n") == 1, "says so first", without)
+        without = run("pageout", "--dry-run", "--only", "file", target.pid, prefix=prefix)
+        equal(without.err, "", "but not for pages of files", without)
+    else:
+        skip("no swap", "it cannot be hidden here")
     one = account(result, "pageout")
     equal((result.status, one["bytes"]["failed"]), (0, 0), "pageout", result)
     equal(one["after"]["rss_bytes"] + one["after"]["swap_bytes"], 4 * MIB, "pageout loses nothing", one)
@@ -391,7 +400,8 @@ with Target("anon=67108864") as target:
     process = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- 2>&-', MEMHINT, "cold", *SLOW, str(target.pid)],
                                stdout=subprocess.PIPE, env=environment())
     process.stdout.read(1)  # its result has begun
-    equal([os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in (0, 2)], ["/dev/null"] * 2,
+    files = [f"/proc/{process.pid}/fd/{fd}" for fd in (0, 2)]
+    equal([os.path.lexists(file) and os.readlink(file) for file in files], ["/dev/null"] * 2,
           "no file of memhint's own takes the place of a closed stdin or stderr")
     process.terminate()
     process.stdout.read()

@@ -4,7 +4,7 @@ import os
 import re
 
 from harness import (as_nobody, complains, done, environment, equal, nobody_is_possible, ok, run, run_on_terminal,
-                     shape, skip)
+                     shape, skip, without_swap)
 
 SHAPE = {
     "schema": re.compile(r"memhint\.doctor/1"), "version": str, "can_hint": bool, "verdict": str,
@@ -41,7 +41,19 @@ with open("/proc/swaps") as file:
         skip("swap", "swap came or went meanwhile")
 equal(checks["psi"]["state"] == "ok", os.path.exists("/proc/pressure/memory"), "PSI as /proc has it")
 
-text = run("doctor")
+prefix = without_swap()
+if prefix:
+    swap = next(c for c in run("doctor", "--json", prefix=prefix).json()["checks"] if c["name"] == "swap")
+    equal((swap["state"], swap["detail"]), ("missing", "none"), "no swap is missing", swap)
+    ok("zramctl" in swap["help"], "and how to get some")
+else:
+    skip("no swap", "it cannot be hidden here")
+
+# Somebody else may make swap, or remove it, between the two.
+for _ in range(20):
+    value, text, after = run("doctor", "--json").json(), run("doctor"), run("doctor", "--json").json()
+    if [(c["name"], c["state"]) for c in value["checks"]] == [(c["name"], c["state"]) for c in after["checks"]]:
+        break
 equal(text.status, result.status, "the same status as text")
 for check in value["checks"]:
     ok(re.search(rf"^{check['state']} +{check['name']}  ", text.out, re.M), f"the line of {check['name']}", text)

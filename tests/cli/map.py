@@ -116,6 +116,9 @@ with Target("anon=8388608", "reserve=1073741824", "locked=65536", "shmem=1048576
     row = next(line for line in lines if line.split()[:1] == [f"{target.mappings[1]['start']:x}"])
     ok("░░░░░░░░░░░░" in row and "1.0G" in row, "never touched: an empty bar", row)
     ok(any(line.startswith("total ") for line in lines), "totals", result)
+    rows = [line.split() for line in run("map", "--bytes", target.pid).out.split("\n\n")[-1].splitlines()[1:]]
+    equal([int(word) for word in rows[-1][1:6]], [sum(int(row[i]) for row in rows[:-1]) for i in range(1, 6)],
+          "which are the sums of the kinds", rows)
     ok(lines[0].split()[-1] == "NAME", "the name comes last", lines[0])
     equal(run("map", "--columns", "start,size", "--only", "shmem", "--bytes", target.pid).out.splitlines()[1].split(),
           [f"{target.mappings[3]['start']:x}", str(MIB)], "--columns and --bytes")

@@ -81,15 +81,15 @@ def comments(text):
     return found
 
 
-def structures(text):
-    """Structure name -> names of its fields, in order."""
+def structures(text, whole=False):
+    """Structure name -> its fields, in order: their names or, as a whole, their types, too."""
     found = {}
     for match in re.finditer(r"struct (memhint_\w+) \{(.*?)\n\}", without_comments(text), re.S):
         fields = []
         for line in match.group(2).split(";"):
             name = re.search(r"\(\*(\w+)\)\s*\(", line) or re.search(r"(\w+)(?:\[\w+\])?\s*$", line)
             if line.strip():
-                fields.append(name.group(1))
+                fields.append(" ".join(line.split()) if whole else name.group(1))
         found[match.group(1)] = fields
     return found
 

@@ -119,10 +119,11 @@ def check_contents(pages):
             same({word for word in re.findall(r"\bMEMHINT_\w+", page.words())
                   if word in wanted or not known_elsewhere(word, header)},
                  wanted, f"{page.name}: the constants of {header.name}")
-        shown = documents.structures("\n".join(page.literals("DESCRIPTION")).replace("    ", "\t"))
+        shown = documents.structures("\n".join(page.literals("DESCRIPTION")).replace("    ", "\t"), whole=True)
+        whole = documents.structures(text, whole=True)
         for structure, fields in documents.structures(text).items():
-            ok(shown.get(structure) == fields, f"{page.name}: struct {structure} as it is", shown.get(structure),
-               fields)
+            ok(shown.get(structure) == whole[structure], f"{page.name}: struct {structure} as it is",
+               shown.get(structure), whole[structure])
             if structure in ("memhint_amount", "memhint_failure"):
                 continue # bytes, ranges, start, end: nothing to say
             prose = re.sub(r"^```\n.*?^```$", "", page.sections["DESCRIPTION"], flags=re.S | re.M)

@@ -197,6 +197,27 @@ static void test_change(struct scene *scene)
 	}
 }
 
+/* What lies between the ranges is not theirs. */
+static void test_measure(struct scene *scene)
+{
+	const struct memhint_advise_options options = { .size = sizeof(options),
+							.flags = MEMHINT_ADVISE_MEASURE };
+	uint64_t memory = scene->child.shared->address[0];
+	struct memhint_ranges *ranges;
+
+	must(memhint_ranges_new(&ranges) == 0);
+	must(memhint_ranges_add(ranges, memory + P, 3 * P) == 0);
+	must(memhint_ranges_add(ranges, memory + 6 * P, P) == 0);
+	must(memhint_ranges_add(ranges, memory + 9 * P, 4 * P) == 0);
+	is(memhint_advise(scene->process, ranges, MADV_COLD, &options, &scene->result), 0,
+	   "three ranges of one mapping");
+	ok(scene->result.measured, "are measured");
+	is(scene->result.before.rss_bytes + scene->result.before.swap_bytes, 8 * P,
+	   "just what is in them");
+	is(scene->result.after.rss_bytes + scene->result.after.swap_bytes, 8 * P, "after, too");
+	memhint_ranges_free(ranges);
+}
+
 int main(void)
 {
 	struct scene scene;
@@ -212,6 +233,7 @@ int main(void)
 	test_ends(&scene);
 	test_short(&scene);
 	test_change(&scene);
+	test_measure(&scene);
 	memhint_ranges_free(scene.ranges);
 	memhint_process_close(scene.process);
 	child_end(&scene.child);

@@ -374,6 +374,12 @@ static void test_huge_pages(void)
 	is(scene_advise(&scene, MADV_COLD), 0, "a budget that ends inside a huge page");
 	is(scene.result.advised.bytes, HUGE_SIZE, "ends before it");
 	is(huge_bytes(&scene), before, "and splits none");
+	/* Calls of 4, 8 and 16 MiB leave 19 MiB for the next one. */
+	scene.options.pace = MEMHINT_PACE_NONE;
+	scene.options.max_bytes = 47 * MIB;
+	is(scene_advise(&scene, MADV_COLD), 0, "a budget that ends so after many");
+	is(scene.result.advised.bytes, 46 * MIB, "ends before it");
+	is(huge_bytes(&scene), before, "and splits none");
 	scene_end(&scene);
 }
 
