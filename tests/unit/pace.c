@@ -62,5 +62,9 @@ int main(void)
 	ok(bytes / 200 > 1000 * 4096, "no pace: long calls");
 	ok(simulate(&pacer, 100, 0.0001, &bytes) <= 25000, "pages that cost nothing");
 	ok(pacer.bytes <= 1ull << 30, "never more than 1 GiB a call");
+
+	pacer_init(&pacer, NULL, MEMHINT_PACE_NONE, 0, MADV_COLD);
+	simulate(&pacer, 100, 0.0001, &bytes);
+	is(pacer.bytes, 1ull << 30, "COLD of pages that cost nothing: 1 GiB a call, and no more");
 	return done_testing();
 }
