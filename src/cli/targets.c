@@ -499,10 +499,27 @@ static bool is_ending(const struct memhint_process *process)
 	       (stat.flags & PROC_FLAG_EXITING);
 }
 
+/* A process whose other threads go on: /proc and the kernel reach its memory through the first one. */
+static bool has_lost_main_thread(const struct memhint_process *process)
+{
+	struct proc_stat stat;
+
+	return memhint_process_is_alive(process) &&
+	       proc_stat_read(memhint_process_dirfd(process), &stat) == 0 && stat.state == 'Z' &&
+	       stat.num_threads > 1;
+}
+
 int target_failed(const struct target *target, int error)
 {
 	pid_t pid = memhint_process_pid(target->process);
 
+	if (error == -ESRCH && has_lost_main_thread(target->process)) {
+		log_error(
+			"process %d (%s) goes on without its main thread, which has ended; the kernel "
+			"lets nobody at its memory then",
+			pid, target->stat.comm);
+		return EXIT_FAILURE;
+	}
 	if (error == -ESRCH && is_ending(target->process))
 		log_error("process %d (%s) has ended", pid, target->stat.comm);
 	else if (error == -ESRCH)

@@ -310,6 +310,25 @@ with Target("anon=4194304") as target:
     equal(run("willneed", target.pid).status, 0, "willneed")
     equal(target.tell("digest 0"), before, "its data is what it was")
 
+# === a process that lives without its main thread ===============================================
+
+EXIT = {"x86_64": 60, "aarch64": 93}.get(os.uname().machine)
+if EXIT is None:
+    skip("a main thread that has ended", "the number of the system call exit is not known here")
+else:
+    script = ("import ctypes, signal, threading; threading.Thread(target=signal.pause).start();"
+              f"ctypes.CDLL(None).syscall({EXIT}, 0)")
+    headless = subprocess.Popen(["/usr/bin/python3", "-c", script])
+    while True:
+        with open(f"/proc/{headless.pid}/stat") as file:
+            if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+                break
+        os.sched_yield()
+    complains(1, "without its main thread", "cold", headless.pid)
+    complains(1, "without its main thread", "map", headless.pid)
+    headless.kill()
+    headless.wait()
+
 # === droppable memory ===========================================================================
 
 with Target("droppable=65536", "anon=65536") as target:
