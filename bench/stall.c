@@ -3,6 +3,8 @@
  * The stall of a target that runs: it maps, touches and unmaps a page in a loop and times each turn,
  * while memory of it is hinted. Undisturbed, then by memhint at its default pace, then by one bare
  * call, in turns; the quantiles are over all turns of a way.
+ *
+ * usage: bench-stall [ROUNDS [WAY]]
  */
 #include "bench.h"
 #include "memory.h"
@@ -80,6 +82,7 @@ static long obey(int what, struct child_shared *shared)
 }
 
 struct scene {
+	uint64_t longest_call_usec; /* of memhint's, in this turn */
 	struct child child;
 	struct memhint_process *process;
 };
@@ -96,6 +99,7 @@ static void hint(struct scene *scene, int advice)
 	     "range");
 	need(memhint_advise(scene->process, ranges, advice, &options, &result) == 0, "advise");
 	need(result.advised.bytes == scene->child.shared->number[0], "all advised");
+	scene->longest_call_usec = result.longest_call_usec;
 	memhint_ranges_free(ranges);
 }
 
@@ -135,6 +139,7 @@ struct way {
 	int rounds;
 	struct samples turns;
 	struct samples seconds;
+	struct samples longest_calls;
 };
 
 static void run_way(struct scene *scene, struct way *way)
@@ -150,8 +155,10 @@ static void run_way(struct scene *scene, struct way *way)
 		;
 	first = turns->count;
 	start = now_usec();
+	scene->longest_call_usec = 0;
 	way->run(scene, way->argument);
 	samples_add(&way->seconds, (now_usec() - start) / 1e6);
+	samples_add(&way->longest_calls, (double)scene->longest_call_usec);
 	while ((last = turns->count) < first + 100) /* short ways: some turns at least */
 		;
 	child_tell(&scene->child, -TELL_LOOP);
@@ -165,27 +172,28 @@ static void print_way(struct way *way, const char *separator)
 	double seconds = samples_quantile(&way->seconds, 0.5);
 
 	printf("%s\"%s\":{\"mib\":%d,\"rounds\":%d,\"turns\":%zu,\"p50_usec\":%.1f,\"p99_usec\":%.1f,"
-	       "\"p999_usec\":%.1f,\"max_usec\":%.1f,\"median_seconds\":%.4f,\"gib_per_second\":%.3f}",
+	       "\"p999_usec\":%.1f,\"max_usec\":%.1f,\"median_seconds\":%.4f,\"gib_per_second\":%.3f,\"longest_call_usec\":%.0f}",
 	       separator, way->name, way->mib, way->rounds, way->turns.count,
 	       samples_quantile(&way->turns, 0.5), samples_quantile(&way->turns, 0.99),
 	       samples_quantile(&way->turns, 0.999), samples_quantile(&way->turns, 1), seconds,
-	       way->mib / 1024.0 / seconds);
+	       way->mib / 1024.0 / seconds, samples_quantile(&way->longest_calls, 1));
 	samples_free(&way->turns);
 	samples_free(&way->seconds);
+	samples_free(&way->longest_calls);
 }
 
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 31;
 	struct way ways[] = {
-		{ "control", 256, nothing, 400000, rounds, {}, {} },
-		{ "pageout_paced", 256, hint, MADV_PAGEOUT, rounds, {}, {} },
-		{ "pageout_bare_call", 256, bare, MADV_PAGEOUT, rounds, {}, {} },
-		{ "cold_paced", 1024, hint, MADV_COLD, rounds, {}, {} },
-		{ "cold_bare_call", 1024, bare, MADV_COLD, rounds, {}, {} },
-		{ "snapshot", 1024, snapshot, 0, rounds, {}, {} },
+		{ "control", 256, nothing, 400000, rounds, {}, {}, {} },
+		{ "pageout_paced", 256, hint, MADV_PAGEOUT, rounds, {}, {}, {} },
+		{ "pageout_bare_call", 256, bare, MADV_PAGEOUT, rounds, {}, {}, {} },
+		{ "cold_paced", 1024, hint, MADV_COLD, rounds, {}, {}, {} },
+		{ "cold_bare_call", 1024, bare, MADV_COLD, rounds, {}, {}, {} },
+		{ "snapshot", 1024, snapshot, 0, rounds, {}, {}, {} },
 	};
-	size_t count = sizeof(ways) / sizeof(ways[0]);
+	const size_t count = sizeof(ways) / sizeof(ways[0]);
 	struct scene scene;
 
 	turns = mmap(NULL, sizeof(*turns), PROT_READ | PROT_WRITE,
@@ -196,7 +204,8 @@ int main(int argc, char **argv)
 	need(memhint_process_open(P_PID, (id_t)scene.child.pid, &scene.process) == 0, "open");
 	for (int round = 0; round < rounds; round++)
 		for (size_t i = 0; i < count; i++)
-			run_way(&scene, &ways[i]);
+			if (argc < 3 || strcmp(ways[i].name, argv[2]) == 0)
+				run_way(&scene, &ways[i]);
 	for (size_t i = 0; i < count; i++)
 		print_way(&ways[i], i ? "," : "{\"benchmark\":\"stall\",");
 	printf("}\n");

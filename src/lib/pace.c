@@ -15,13 +15,16 @@
 #define FULL_SPEED_CALL_USEC 20000u
 
 /*
- * Long enough for a sleeping writer to wake up and take the lock: seen on 6.18, its mmap calls take 2.0 ms
- * (p99) beside calls of 1 MiB with such gaps, and 16 ms beside calls of 64 KiB without any.
+ * Long enough for a sleeping writer to wake up and take the lock, which it does not get between calls
+ * without a gap: readers may pass it for 4 ms (kernel/locking/rwsem.c, RWSEM_WAIT_TIMEOUT).
  */
-#define GAP_USEC 200u
+#define GAP_USEC 150u
 
-/* How much of the bound a call should take. */
-#define CALL_PERCENT 70u
+/*
+ * How much of the bound a call should take. One call in a thousand takes three times as long as others
+ * of its size, and a mapping call that slips into a gap too late waits for the next call as well.
+ */
+#define CALL_PERCENT 35u
 
 /*
  * Calls of cheap advice need not come near the bound: 1 GiB of COLD takes some milliseconds in all, and
@@ -52,7 +55,6 @@ static bool target_runs(const struct pacer *pacer)
 static void choose_speed(struct pacer *pacer)
 {
 	if (target_runs(pacer)) {
-		/* Less than the bound, since the time of calls of the same size varies. */
 		pacer->call_usec = pacer->bound_usec / 100 * CALL_PERCENT +
 				   pacer->bound_usec % 100 * CALL_PERCENT / 100;
 		if (pacer->call_usec > pacer->enough_usec)
