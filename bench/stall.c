@@ -2,7 +2,9 @@
 /*
  * The stall of a target that runs: it maps, touches and unmaps a page in a loop and times each turn,
  * while memory of it is hinted. Undisturbed, then by memhint at its default pace, then by one bare
- * call, in turns; the quantiles are over all turns of a way.
+ * call, in turns; the quantiles are over all turns of a way. A turn also grows when the target, woken,
+ * has to wait for a processor, which on a virtual machine that others share can take milliseconds:
+ * max_lock_usec is the longest turn without that.
  *
  * usage: bench-stall [ROUNDS [WAY]]
  */
@@ -15,6 +17,7 @@
 
 #include <memhint/memhint.h>
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -26,21 +29,37 @@
 #include <unistd.h>
 
 #define MIB (1ull << 20)
-#define TURNS_MAX (8u << 20)
+#define TURNS_MAX (4u << 20)
 
 /* Shared with the child: how long each turn took, in nanoseconds. */
 struct turns {
 	_Atomic uint32_t count;
 	_Atomic int on;
 	uint32_t nsec[TURNS_MAX];
+	uint32_t waited_nsec[TURNS_MAX]; /* part of it: ready to run, but without a processor */
 };
 
 static struct turns *turns;
 
 enum { TELL_LOOP = 1 << 20 }; /* below that: a size to fill, in MiB */
 
+/* How long this thread has waited for a processor. Source: Documentation/scheduler/sched-stats.rst. */
+static uint64_t waited_nsec(int schedstat)
+{
+	unsigned long long ran, waited = 0;
+	char text[64] = "";
+
+	if (pread(schedstat, text, sizeof(text) - 1, 0) <= 0 ||
+	    sscanf(text, "%llu %llu", &ran, &waited) != 2)
+		_exit(3);
+	return waited;
+}
+
 static void *loop(void *unused)
 {
+	int schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	uint64_t waited = waited_nsec(schedstat), before;
+
 	while (turns->on) {
 		uint32_t index = turns->count;
 		double start = now_usec();
@@ -53,9 +72,13 @@ static void *loop(void *unused)
 		munmap(page, 4096);
 		if (index < TURNS_MAX) {
 			turns->nsec[index] = (uint32_t)((now_usec() - start) * 1000);
+			before = waited;
+			waited = waited_nsec(schedstat);
+			turns->waited_nsec[index] = (uint32_t)(waited - before);
 			turns->count = index + 1;
 		}
 	}
+	close(schedstat);
 	return NULL;
 }
 
@@ -138,6 +161,7 @@ struct way {
 	int argument;
 	int rounds;
 	struct samples turns;
+	struct samples lock_turns; /* less the wait for a processor */
 	struct samples seconds;
 	struct samples longest_calls;
 };
@@ -163,8 +187,12 @@ static void run_way(struct scene *scene, struct way *way)
 		;
 	child_tell(&scene->child, -TELL_LOOP);
 	need(last < TURNS_MAX, "room for turns");
-	for (uint32_t i = first; i < last; i++)
+	for (uint32_t i = first; i < last; i++) {
+		double waited = turns->waited_nsec[i] < turns->nsec[i] ? turns->waited_nsec[i] : 0;
+
 		samples_add(&way->turns, turns->nsec[i] / 1000.0);
+		samples_add(&way->lock_turns, (turns->nsec[i] - waited) / 1000.0);
+	}
 }
 
 static void print_way(struct way *way, const char *separator)
@@ -172,12 +200,14 @@ static void print_way(struct way *way, const char *separator)
 	double seconds = samples_quantile(&way->seconds, 0.5);
 
 	printf("%s\"%s\":{\"mib\":%d,\"rounds\":%d,\"turns\":%zu,\"p50_usec\":%.1f,\"p99_usec\":%.1f,"
-	       "\"p999_usec\":%.1f,\"max_usec\":%.1f,\"median_seconds\":%.4f,\"gib_per_second\":%.3f,\"longest_call_usec\":%.0f}",
+	       "\"p999_usec\":%.1f,\"max_usec\":%.1f,\"max_lock_usec\":%.1f,\"median_seconds\":%.4f,\"gib_per_second\":%.3f,\"longest_call_usec\":%.0f}",
 	       separator, way->name, way->mib, way->rounds, way->turns.count,
 	       samples_quantile(&way->turns, 0.5), samples_quantile(&way->turns, 0.99),
-	       samples_quantile(&way->turns, 0.999), samples_quantile(&way->turns, 1), seconds,
-	       way->mib / 1024.0 / seconds, samples_quantile(&way->longest_calls, 1));
+	       samples_quantile(&way->turns, 0.999), samples_quantile(&way->turns, 1),
+	       samples_quantile(&way->lock_turns, 1), seconds, way->mib / 1024.0 / seconds,
+	       samples_quantile(&way->longest_calls, 1));
 	samples_free(&way->turns);
+	samples_free(&way->lock_turns);
 	samples_free(&way->seconds);
 	samples_free(&way->longest_calls);
 }
@@ -186,12 +216,12 @@ int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 31;
 	struct way ways[] = {
-		{ "control", 256, nothing, 400000, rounds, {}, {}, {} },
-		{ "pageout_paced", 256, hint, MADV_PAGEOUT, rounds, {}, {}, {} },
-		{ "pageout_bare_call", 256, bare, MADV_PAGEOUT, rounds, {}, {}, {} },
-		{ "cold_paced", 1024, hint, MADV_COLD, rounds, {}, {}, {} },
-		{ "cold_bare_call", 1024, bare, MADV_COLD, rounds, {}, {}, {} },
-		{ "snapshot", 1024, snapshot, 0, rounds, {}, {}, {} },
+		{ "control", 256, nothing, 400000, rounds, {}, {}, {}, {} },
+		{ "pageout_paced", 256, hint, MADV_PAGEOUT, rounds, {}, {}, {}, {} },
+		{ "pageout_bare_call", 256, bare, MADV_PAGEOUT, rounds, {}, {}, {}, {} },
+		{ "cold_paced", 1024, hint, MADV_COLD, rounds, {}, {}, {}, {} },
+		{ "cold_bare_call", 1024, bare, MADV_COLD, rounds, {}, {}, {}, {} },
+		{ "snapshot", 1024, snapshot, 0, rounds, {}, {}, {}, {} },
 	};
 	const size_t count = sizeof(ways) / sizeof(ways[0]);
 	struct scene scene;
