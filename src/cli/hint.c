@@ -333,6 +333,17 @@ static void say_why_stopped(const struct hint_run *run)
 		log_error("stopped, since free swap has fallen to the floor; --swap-floor sets it");
 }
 
+/* A misspelt pattern is no error, as there may just be nothing today, but must not look like a success. */
+static void say_if_nothing_matched(const struct hint_run *run)
+{
+	for (size_t i = 0; i < run->list.count; i++)
+		if (!run->outcomes[i].was_tried || run->outcomes[i].result.requested.bytes > 0)
+			return;
+	log_warning(
+		"no mapping matches what was asked for, so nothing was done; 'memhint map' shows "
+		"what there is");
+}
+
 int hint_execute(struct hint_run *run)
 {
 	int status = 0;
@@ -362,5 +373,6 @@ int hint_execute(struct hint_run *run)
 	run->timed_out = cancelled == SIGALRM;
 	run->signal = run->timed_out ? 0 : cancelled;
 	say_why_stopped(run);
+	say_if_nothing_matched(run);
 	return run->timed_out && status != 0 ? EXIT_TIMED_OUT : status;
 }
