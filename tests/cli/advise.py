@@ -224,6 +224,8 @@ with Target("anon=8388608", "reserve=1073741824", "locked=65536", "none=1048576"
     equal(requested("--mapping", "no-such-name")["requested"], 0, "--mapping that nothing matches")
     result = run("cold", "--mapping", "no-such-name", pid)
     ok(result.status == 0 and "no mapping matches" in result.err, "and says so", result)
+    seen = run_on_terminal("cold", "--json", "--mapping", "no-such-name", pid)[1]
+    ok(seen.startswith('{"schema"'), "--json on a terminal", seen)
     ok("no mapping matches" not in run("cold", "--mapping", "libc.so*", pid).err, "but not where one does")
     equal(requested("--only", "anon", "--min-size", "8M", "--range", target.range(0))["advised"], 8 * MIB,
           "--min-size: this one is")
