@@ -35,7 +35,7 @@ static const struct {
 	int rank;
 } columns[COLUMNS] = {
 	[COLUMN_PROGRAM] = { "PROGRAM", 12, 0 }, [COLUMN_RESIDENT] = { "RESIDENT", 9, 0 },
-	[COLUMN_AFTER] = { "AFTER", 7, 1 },	 [COLUMN_SAVED] = { "SAVED", 7, 0 },
+	[COLUMN_AFTER] = { "AFTER", 6, 1 },	 [COLUMN_SAVED] = { "SAVED", 6, 0 },
 	[COLUMN_SWAPPED] = { "SWAPPED", 8, 5 },	 [COLUMN_TIME] = { "TIME", 7, 4 },
 	[COLUMN_RATE] = { "RATE", 8, 6 },	 [COLUMN_ANSWER] = { "ANSWER", 8, 3 },
 	[COLUMN_FIRST] = { "FIRST", 8, 3 },	 [COLUMN_DATA] = { "DATA", 7, 2 },
