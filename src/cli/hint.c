@@ -29,12 +29,14 @@ static void cancel(int number)
 /* The first signal ends the work in good order, a second one ends memhint at once. */
 static void catch_signals(uint64_t timeout_usec)
 {
-	struct sigaction action = { .sa_handler = cancel, .sa_flags = (int)SA_RESETHAND };
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = cancel, .sa_flags = (int)SA_RESETHAND }, old;
 	struct itimerval timer = {};
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	/* What is ignored stays so: nohup(1) means it. */
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(ends[i], &action, NULL);
 	if (!timeout_usec)
 		return;
 	sigaction(SIGALRM, &action, NULL);

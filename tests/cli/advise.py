@@ -442,6 +442,15 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         ok(one["skipped_by_reason"].get("cancelled", 0) > 0, f"{number.name}: what was left is accounted for", one)
         ok(number.name[3:] in result.err, f"{number.name}: is said", result)
 
+with Target("anon=67108864") as target:
+    process = subprocess.Popen(["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\"", MEMHINT, "cold", *SLOW, "--timeout", "500ms",
+                                str(target.pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment())
+    process.stdout.read(1)  # its result has begun
+    process.send_signal(signal.SIGHUP)
+    process.stdout.read()
+    process.stdout.close()
+    equal(process.wait(), 124, "a signal that is ignored, as nohup does, ends nothing")
+
 with Target("anon=67108864") as target, Target("anon=4194304") as other:
     result = run("cold", *SLOW, "--timeout", "300ms", target.pid, other.pid)
     equal((result.status, [t["error"] for t in result.json()["targets"]]), (124, ["ECANCELED", "ECANCELED"]),
