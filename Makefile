@@ -24,7 +24,8 @@ bench: all
 	@scripts/bench $(BUILD)
 
 install: all
-	scripts/as-root meson install -C $(BUILD) --no-rebuild
+	$(if $(DESTDIR),,scripts/as-root) meson install -C $(BUILD) --no-rebuild
+	$(if $(DESTDIR),,scripts/as-root /sbin/ldconfig)
 
 clean:
 	rm -rf build build-*

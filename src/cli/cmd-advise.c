@@ -395,7 +395,8 @@ const struct verb verb_collapse = {
 	.summary = "join small pages into huge ones",
 	.description =
 		"Makes transparent huge pages of memory that lies in small ones: random access gets faster,\n"
-		"memory use may grow by what was never touched. Takes about 6 ms for 2 MiB.",
+		"memory use may grow by what was never touched, and by what is fetched back from swap. Takes\n"
+		"about 6 ms for 2 MiB.",
 	.groups = advise_groups,
 	.examples = "  # the heap of a database\n"
 		    "  memhint collapse --only heap,anon --min-size 64M 1234\n"

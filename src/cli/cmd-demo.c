@@ -265,9 +265,9 @@ static const struct option_group demo_options = {
 			{ "megabytes", 0, OPTION_MEGABYTES, "N",
 			  "size of the data of Python and of Node.js, each (default 300)" },
 			{ "swap", 0, OPTION_SWAP, "WHICH",
-			  "auto: the swap there is, if enough is free; else a zram device\n"
-			  "of the demo's own; else a swap file (default)\n"
-			  "zram, file: one of the demo's own, used before any other" },
+			  "auto (default): the swap there is, if enough is free, else a zram\n"
+			  "device of the demo's own, else a swap file; zram or file: one of\n"
+			  "the demo's own, used before any other" },
 			{} },
 };
 

@@ -477,11 +477,12 @@ static int show_table(const struct ps *ps, size_t shown)
 	table_free(table);
 	if (r == 0 && term.is_terminal)
 		/* Resident pages of files and shared memory are counted once for each that maps them. */
-		printf("%s%zu processes: resident %s, of that anonymous %s; swapped out %s   %s resident  %s "
+		printf("%s%zu process%s: resident %s, of that anonymous %s; swapped out %s   %s resident  %s "
 		       "swapped out%s\n",
-		       term_colour(&term, TERM_DIM), shown, unit_bytes(rss).text,
-		       unit_bytes(anon).text, unit_bytes(swapped).text, term_bar_resident(&term),
-		       term_bar_swapped(&term), term_colour(&term, TERM_RESET));
+		       term_colour(&term, TERM_DIM), shown, shown == 1 ? "" : "es",
+		       unit_bytes(rss).text, unit_bytes(anon).text, unit_bytes(swapped).text,
+		       term_bar_resident(&term), term_bar_swapped(&term),
+		       term_colour(&term, TERM_RESET));
 	return r;
 }
 
@@ -592,7 +593,7 @@ static int run_ps(const struct verb *verb, int argc, char **argv)
 	if (ps.count > 0)
 		return ps.missing > 0 ? EXIT_PARTLY : EXIT_SUCCESS;
 	if (ps.missing == 0)
-		log_error("no process matches");
+		log_error("no process matches; 'memhint ps' without a choice lists them all");
 	return EXIT_GONE;
 }
 

@@ -35,9 +35,9 @@ static const struct {
 	int rank;
 } columns[COLUMNS] = {
 	[COLUMN_PROGRAM] = { "PROGRAM", 12, 0 }, [COLUMN_RESIDENT] = { "RESIDENT", 9, 0 },
-	[COLUMN_AFTER] = { "AFTER", 7, 1 },	 [COLUMN_SAVED] = { "SAVED", 7, 0 },
+	[COLUMN_AFTER] = { "AFTER", 6, 1 },	 [COLUMN_SAVED] = { "SAVED", 6, 0 },
 	[COLUMN_SWAPPED] = { "SWAPPED", 8, 5 },	 [COLUMN_TIME] = { "TIME", 7, 4 },
-	[COLUMN_RATE] = { "MB/s", 6, 6 },	 [COLUMN_ANSWER] = { "ANSWER", 8, 3 },
+	[COLUMN_RATE] = { "RATE", 8, 6 },	 [COLUMN_ANSWER] = { "ANSWER", 8, 3 },
 	[COLUMN_FIRST] = { "FIRST", 8, 3 },	 [COLUMN_DATA] = { "DATA", 7, 2 },
 };
 
@@ -103,9 +103,7 @@ static struct unit_text cell_text(const struct view_row *row, enum column column
 		break;
 	case COLUMN_RATE:
 		if (row->usec && row->resident_bytes > row->after_bytes)
-			snprintf(text.text, sizeof(text.text), "%.0f",
-				 (double)(row->resident_bytes - row->after_bytes) /
-					 (double)row->usec);
+			text = unit_rate(row->resident_bytes - row->after_bytes, row->usec);
 		break;
 	case COLUMN_ANSWER:
 		if (row->answer_usec)

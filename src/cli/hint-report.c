@@ -15,13 +15,19 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A terminal is never full, and there a warning would come after the brace. */
+static bool begins_early(const struct hint_run *run)
+{
+	return run->hint->json && !isatty(STDOUT_FILENO);
+}
+
 int hint_report_begin(const struct hint_run *run)
 {
 	/*
 	 * A result that cannot be told is best found out before there is one: /dev/full and a full disk
 	 * say so for the first byte of it.
 	 */
-	if (!run->hint->json)
+	if (!begins_early(run))
 		return 0;
 	if (fputc('{', stdout) == EOF || fflush(stdout) != 0) {
 		log_error("the result could not be written to stdout: %s; nothing was done",
@@ -116,7 +122,10 @@ static void report_json(const struct hint_run *run)
 	struct json json;
 
 	json_init(&json, stdout);
-	json_reopen(&json); /* after the brace that hint_report_begin() wrote */
+	if (begins_early(run))
+		json_reopen(&json); /* after the brace that hint_report_begin() wrote */
+	else
+		json_object(&json, NULL);
 	json_string(&json, "schema", "memhint.advise/1");
 	json_string(&json, "advice", memhint_advice_name(run->hint->advice));
 	json_bool(&json, "dry_run", run->hint->dry_run);

@@ -29,12 +29,14 @@ static void cancel(int number)
 /* The first signal ends the work in good order, a second one ends memhint at once. */
 static void catch_signals(uint64_t timeout_usec)
 {
-	struct sigaction action = { .sa_handler = cancel, .sa_flags = (int)SA_RESETHAND };
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = cancel, .sa_flags = (int)SA_RESETHAND }, old;
 	struct itimerval timer = {};
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	/* What is ignored stays so: nohup(1) means it. */
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(ends[i], &action, NULL);
 	if (!timeout_usec)
 		return;
 	sigaction(SIGALRM, &action, NULL);
@@ -333,6 +335,17 @@ static void say_why_stopped(const struct hint_run *run)
 		log_error("stopped, since free swap has fallen to the floor; --swap-floor sets it");
 }
 
+/* A misspelt pattern is no error, as there may just be nothing today, but must not look like a success. */
+static void say_if_nothing_matched(const struct hint_run *run)
+{
+	for (size_t i = 0; i < run->list.count; i++)
+		if (!run->outcomes[i].was_tried || run->outcomes[i].result.requested.bytes > 0)
+			return;
+	log_warning(
+		"no mapping matches what was asked for, so nothing was done; 'memhint map' shows "
+		"what there is");
+}
+
 int hint_execute(struct hint_run *run)
 {
 	int status = 0;
@@ -362,5 +375,6 @@ int hint_execute(struct hint_run *run)
 	run->timed_out = cancelled == SIGALRM;
 	run->signal = run->timed_out ? 0 : cancelled;
 	say_why_stopped(run);
+	say_if_nothing_matched(run);
 	return run->timed_out && status != 0 ? EXIT_TIMED_OUT : status;
 }

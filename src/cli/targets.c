@@ -457,7 +457,7 @@ int targets_open(const struct targets *targets, struct target_list *ret_list)
 		}
 	}
 	if (status == 0 && list.count == 0) {
-		log_error("no process matches");
+		log_error("no process matches; 'memhint ps' lists what there is");
 		status = EXIT_GONE;
 	}
 	if (status != 0) {

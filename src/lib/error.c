@@ -16,7 +16,7 @@ static const struct {
 	{ EPERM,
 	  "giving advice to another process needs CAP_SYS_NICE; run as root, or grant it with setcap cap_sys_nice,cap_sys_ptrace+ep" },
 	{ EACCES,
-	  "reading another process's memory map needs ptrace access: the same user, or CAP_SYS_PTRACE; run as root, or grant it with setcap" },
+	  "reading another process's memory map needs ptrace access: the same user, or CAP_SYS_PTRACE; run as root, or grant it with setcap cap_sys_ptrace+ep" },
 	{ EBADF, "the descriptor is not a pidfd; open one with pidfd_open(2)" },
 	{ EOPNOTSUPP, "this kernel does not offer it; 'memhint doctor' shows what works here" },
 	{ ENOSYS, "this kernel lacks the system call; process_madvise needs Linux 5.10 or newer" },

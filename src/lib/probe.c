@@ -214,7 +214,7 @@ static const struct {
 	[MEMHINT_FEATURE_REMOTE_WILLNEED] = { "remote_willneed",
 					      "needs Linux 5.15, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE): run as root or use setcap" },
 	[MEMHINT_FEATURE_REMOTE_COLLAPSE] = { "remote_collapse",
-					      "needs Linux 6.1 with transparent huge pages, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE)" },
+					      "needs Linux 6.1 with transparent huge pages, CAP_SYS_NICE and ptrace access (CAP_SYS_PTRACE): run as root or use setcap" },
 	[MEMHINT_FEATURE_SELF_ANY] = { "self_any",
 				       "without it (Linux 6.13) advice on oneself takes one madvise(2) a range" },
 	[MEMHINT_FEATURE_PAGEMAP_SCAN] = { "pagemap_scan",

@@ -222,6 +222,11 @@ with Target("anon=8388608", "reserve=1073741824", "locked=65536", "none=1048576"
     equal(requested("--only", "stack")["failed"], 0, "--only stack")
     ok(requested("--mapping", "libc.so*")["requested"] > 0, "--mapping means any kind")
     equal(requested("--mapping", "no-such-name")["requested"], 0, "--mapping that nothing matches")
+    result = run("cold", "--mapping", "no-such-name", pid)
+    ok(result.status == 0 and "no mapping matches" in result.err, "and says so", result)
+    seen = run_on_terminal("cold", "--json", "--mapping", "no-such-name", pid)[1]
+    ok(seen.startswith('{"schema"'), "--json on a terminal", seen)
+    ok("no mapping matches" not in run("cold", "--mapping", "libc.so*", pid).err, "but not where one does")
     equal(requested("--only", "anon", "--min-size", "8M", "--range", target.range(0))["advised"], 8 * MIB,
           "--min-size: this one is")
     equal(requested("--only", "anon", "--min-size", "8193K", "--range", target.range(0))["requested"], 0,
@@ -436,6 +441,15 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         equal((result.status, one["error"]), (3, "ECANCELED"), f"{number.name}: partly done", result)
         ok(one["skipped_by_reason"].get("cancelled", 0) > 0, f"{number.name}: what was left is accounted for", one)
         ok(number.name[3:] in result.err, f"{number.name}: is said", result)
+
+with Target("anon=67108864") as target:
+    process = subprocess.Popen(["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\"", MEMHINT, "cold", *SLOW, "--timeout", "500ms",
+                                str(target.pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment())
+    process.stdout.read(1)  # its result has begun
+    process.send_signal(signal.SIGHUP)
+    process.stdout.read()
+    process.stdout.close()
+    equal(process.wait(), 124, "a signal that is ignored, as nohup does, ends nothing")
 
 with Target("anon=67108864") as target, Target("anon=4194304") as other:
     result = run("cold", *SLOW, "--timeout", "300ms", target.pid, other.pid)

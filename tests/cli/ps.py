@@ -183,6 +183,7 @@ with Target("anon=8388608", "shmem=2097152", "comm=memhint-bigger!") as big, \
 
     status, seen, _ = run_on_terminal("ps", big.pid, small.pid)
     ok(status == 0 and "2 processes: resident" in seen, "totals on a terminal", seen)
+    ok("1 process: resident" in run_on_terminal("ps", big.pid)[1], "the total of one process")
     ok("\033[32m█" in seen, "a green bar on a terminal", repr(seen))
     plain = environment(NO_COLOR="1")
     columns = ("ps", "--columns", "pid,rss,command", big.pid)

@@ -217,7 +217,8 @@ def commands(text):
     for line in text.splitlines():
         line = re.sub(r"^[\s$#>]*(sudo )?", "", line) if not line.lstrip().startswith("# ") else ""
         for part in re.split(r"\s*(?:\||&&|;)\s*(?![^']*'(?:[^']*'[^']*')*[^']*$)", line):
-            match = re.match(r"(?:.*\s)?memhint((?: [^\s].*)?)$", part)
+            # "memhint demo: ..." is what it prints.
+            match = re.match(r"(?:.*\s)?memhint((?: (?![a-z]+: )[^\s].*)?)$", part)
             if match and not re.search(r"(setcap|apt|make|cc|pkg-config) ", part.partition("memhint")[0]):
                 try:
                     yield part, shlex.split(match.group(1), comments=True)
