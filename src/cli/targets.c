@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "fd.h"
 #include "log.h"
+#include "machine.h"
 #include "parse.h"
 
 #include <memhint/error.h>
@@ -13,6 +14,7 @@
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -509,6 +511,16 @@ static bool has_lost_main_thread(const struct memhint_process *process)
 	       stat.num_threads > 1;
 }
 
+/* What "run as root" does not mend: the root of a container, or a security module. */
+static bool can_trace(void)
+{
+	_cleanup_close_ int procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	uint64_t capabilities;
+
+	return procfd >= 0 && machine_capabilities(procfd, &capabilities) == 0 &&
+	       (capabilities & (UINT64_C(1) << CAP_SYS_PTRACE));
+}
+
 int target_failed(const struct target *target, int error)
 {
 	pid_t pid = memhint_process_pid(target->process);
@@ -525,6 +537,12 @@ int target_failed(const struct target *target, int error)
 	else if (error == -ESRCH)
 		log_error("process %d (%s) has replaced its address space by exec", pid,
 			  target->stat.comm);
+	else if (error == -EACCES && can_trace())
+		log_error(
+			"process %d (%s): the kernel refuses a look at its memory map, although CAP_SYS_PTRACE "
+			"is there: it belongs to an outer user namespace, or a security module protects it; "
+			"run memhint outside of the container",
+			pid, target->stat.comm);
 	else
 		log_error("process %d (%s): %s", pid, target->stat.comm, memhint_error_help(error));
 	return target_status(error);

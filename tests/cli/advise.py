@@ -144,6 +144,11 @@ with Target("anon=4194304", "comm=memhint-thr") as target:
         complains(4, ["CAP_SYS_NICE"], verb, target.pid, prefix=without_nice, name=f"{verb}: no CAP_SYS_NICE")
     complains(4, ["CAP_SYS_NICE"], "cold", "--dry-run", target.pid, prefix=without_nice,
               name="--dry-run says that it would be refused")
+    outside = ["unshare", "--user", "--map-root-user"]
+    if subprocess.run([*outside, "true"], capture_output=True).returncode == 0:
+        complains(4, ["user namespace"], "cold", target.pid, prefix=outside, name="the root of a container")
+    else:
+        skip("the root of a container", "no user namespaces")
     if nobody_is_possible():
         for verb in VERBS:
             complains(4, ["CAP_SYS_PTRACE"], verb, target.pid, prefix=as_nobody(), name=f"{verb}: no ptrace access")
