@@ -631,7 +631,9 @@ static void test_busy(void)
 		}
 		printf("# %s: %zu read, %zu busy\n", way_names[way], done, busy);
 		is(done + busy, 100, "%s: a target that maps all the time", way_names[way]);
-		ok(done > 0, "%s: is read now and then", way_names[way]);
+		/* One run sees that it is disturbed and says so, every time perhaps. */
+		if (way == BPF_ROOM_SEQ)
+			is(done, 100, "%s: is read every time", way_names[way]);
 		is(wrong, 0, "%s: in order", way_names[way]);
 		/*
 		 * Between two reads the iterator goes on at the end of a mapping that it has not shown

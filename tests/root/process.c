@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -177,8 +178,9 @@ static int look_without_proc(void)
 /* Makes this an ordinary user, for whom the kernel hides other people's processes. */
 static bool hide(const char *option)
 {
+	/* From members of group 0 nothing is hidden, unless the mount names another with gid=. */
 	return mount_proc_here() == 0 && mount("proc", "/proc", "proc", 0, option) == 0 &&
-	       setgid(65534) == 0 && setuid(65534) == 0;
+	       setgroups(0, NULL) == 0 && setgid(65534) == 0 && setuid(65534) == 0;
 }
 
 /* 1: nothing in the directory may be read. 2: it is not even listed. */
