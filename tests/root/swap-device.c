@@ -102,8 +102,9 @@ static void test_file(void)
 	is(swap_file_make(memory, SIZE_BYTES, &device), -EEXIST, "file: none where there is one");
 	is(swap_device_remove(&device), 0, "file: nothing to remove");
 	ok(access(path, F_OK) == 0, "file: the other is still there");
-	umount(memory);
-	rmdir(memory);
+	/* Also when somebody who looks at all mounts has it open at this moment. */
+	is(umount2(memory, MNT_DETACH), 0, "file: the tmpfs goes");
+	is(rmdir(memory), 0, "file: and its folder");
 	is(swap_file_make("/dev/null", SIZE_BYTES, &device), -ENOTDIR, "file: no folder");
 }
 
