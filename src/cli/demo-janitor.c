@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fd.h"
 #include "demo-janitor.h"
 
 #include "cleanup.h"
@@ -75,16 +76,11 @@ static void kill_all(const struct processes *processes)
 static int empty_directory(int parent, const char *name)
 {
 	_cleanup_closedir_ DIR *directory = NULL;
-	int first = 0, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int first = 0, fd = fd_opendir_at(parent, name, &directory);
 	struct dirent *entry;
 
 	if (fd < 0)
-		return -errno;
-	directory = fdopendir(fd);
-	if (!directory) {
-		close(fd);
-		return -ENOMEM;
-	}
+		return fd;
 	while ((entry = readdir(directory))) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;

@@ -45,14 +45,9 @@ int proclist_read(int procfd, struct proclist *ret_list)
 	struct dirent *entry;
 	int fd;
 
-	fd = openat(procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = fd_opendir_at(procfd, ".", &dir);
 	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
+		return fd;
 	while (errno = 0, (entry = readdir(dir))) {
 		struct proc_entry *slot;
 
@@ -176,14 +171,9 @@ int proc_last_run_usec(int procfd, pid_t pid, uint32_t threads, uint64_t *ret_us
 		return exec_start(procfd, path, ret_usec);
 	}
 	snprintf(path, sizeof(path), "%d/task", pid);
-	fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = fd_opendir_at(procfd, path, &dir);
 	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
+		return fd;
 	r = -ESRCH;
 	while ((entry = readdir(dir))) {
 		if (!isdigit((unsigned char)entry->d_name[0]))

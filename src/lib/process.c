@@ -277,17 +277,12 @@ static bool cgroup_is_frozen(int dirfd)
 static bool threads_are_in_state(int dirfd, char state)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
-	int fd = openat(dirfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = fd_opendir_at(dirfd, "task", &dir);
 	struct dirent *entry;
 	bool any = false;
 
 	if (fd < 0)
 		return false;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return false;
-	}
 	while ((entry = readdir(dir))) {
 		_cleanup_close_ int thread = -1;
 		struct proc_stat stat;

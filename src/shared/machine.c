@@ -41,15 +41,10 @@ static int each_mount(int procfd,
 	_cleanup_fclose_ FILE *file = NULL;
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
-	int fd = fd_openat(procfd, "self/mountinfo"), r = 0;
+	int r = fd_fopen_at(procfd, "self/mountinfo", &file);
 
-	if (fd < 0)
-		return fd;
-	file = fdopen(fd, "r");
-	if (!file) {
-		close(fd);
-		return -ENOMEM;
-	}
+	if (r < 0)
+		return r;
 	while (r == 0 && getline(&line, &size, file) > 0) {
 		char point[4096], type[64], options[1024];
 		const char *rest = strstr(line, " - ");

@@ -60,20 +60,15 @@ int swap_read(int procfd, int sysfd, struct swap *ret_swap)
 	_cleanup_free_ char *line = NULL;
 	struct swap swap = {};
 	size_t size = 0;
-	int fd;
+	int r;
 
-	fd = fd_openat(procfd, "swaps");
-	if (fd == -ENOENT) {
+	r = fd_fopen_at(procfd, "swaps", &file);
+	if (r == -ENOENT) {
 		*ret_swap = swap;
 		return 0;
 	}
-	if (fd < 0)
-		return fd;
-	file = fdopen(fd, "r");
-	if (!file) {
-		close(fd);
-		return -ENOMEM;
-	}
+	if (r < 0)
+		return r;
 	while (getline(&line, &size, file) > 0 && swap.count < SWAP_AREAS_MAX) {
 		struct swap_area *area = &swap.areas[swap.count];
 		char name[1024], type[32];

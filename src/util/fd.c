@@ -14,6 +14,36 @@ int fd_openat(int dirfd, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+int fd_opendir_at(int dirfd, const char *path, DIR **ret_dir)
+{
+	_cleanup_close_ int fd =
+		openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir;
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir)
+		return -errno;
+	*ret_dir = dir;
+	return take_fd(&fd);
+}
+
+int fd_fopen_at(int dirfd, const char *path, FILE **ret_file)
+{
+	_cleanup_close_ int fd = fd_openat(dirfd, path);
+	FILE *file;
+
+	if (fd < 0)
+		return fd;
+	file = fdopen(fd, "r");
+	if (!file)
+		return -errno;
+	take_fd(&fd);
+	*ret_file = file;
+	return 0;
+}
+
 ssize_t fd_read_all(int fd, void *buffer, size_t size)
 {
 	size_t done = 0;
