@@ -4,6 +4,7 @@
 #define MEMHINT_ADVISE_H
 
 #include <memhint/filter.h>
+#include <memhint/guard.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,19 @@ struct memhint_failure {
 
 #define MEMHINT_ADVISE_DRY_RUN (1u << 0) /* everything but the advice itself */
 #define MEMHINT_ADVISE_MEASURE (1u << 1) /* fill in before and after in the result */
+/* Advice that destroys data or withholds it from children: see memhint_advice_is_destructive(). */
+#define MEMHINT_ADVISE_DESTRUCTIVE (1u << 2)
+#define MEMHINT_ADVISE_FORCE (1u << 3) /* guard FREEZE: also PID 1 and ancestors of the caller */
+
+/* Who makes the system call. */
+enum memhint_via {
+	MEMHINT_VIA_AUTO,   /* KERNEL if it takes the advice for other processes, else INJECT */
+	MEMHINT_VIA_KERNEL, /* the caller: process_madvise(2) */
+	MEMHINT_VIA_INJECT, /* the target, stopped by ptrace(2) for the time of a call: madvise(2) */
+};
+
+/** memhint_via_name() - "auto", "kernel", "inject"; NULL if unknown. Since: 0.1. */
+const char *memhint_via_name(enum memhint_via via);
 
 /** struct memhint_advise_options - how to give it. Zero is the best default. */
 struct memhint_advise_options {
@@ -59,6 +73,18 @@ struct memhint_advise_options {
 	void *userdata;
 	const struct memhint_map *map; /* the snapshot that the ranges came from: with it exec and
 					 * changed mappings are noticed; or NULL */
+	enum memhint_guard guard;
+	enum memhint_via via;
+	/*
+	 * Guard COOKIE: the state that the ranges were found in; 0: that of the snapshot they were
+	 * selected from. With another guard it must be 0.
+	 */
+	uint64_t cookie;
+	/*
+	 * What the target is held by already, or NULL. Guard FREEZE freezes nothing of its own then,
+	 * and the way INJECT uses its hold. It must be open for the same thread.
+	 */
+	struct memhint_freeze *freeze;
 };
 
 /** struct memhint_usage - how much of the ranges is where. Bytes. */
@@ -92,29 +118,50 @@ struct memhint_result {
 	bool measured;	  /* before and after hold numbers */
 	bool map_changed; /* seen to change while the run lasted */
 	bool exec_seen;	  /* the target replaced its address space */
-	bool reserved_flags[5];
-	uint64_t reserved[8];
+	bool was_frozen;  /* stood still all the while, by this run or by somebody else */
+	bool reserved_flags[4];
+	uint32_t via;	      /* enum memhint_via: KERNEL or INJECT; AUTO: no call was made */
+	uint32_t looks;	      /* guard FOLLOW: how often a part was selected again */
+	uint64_t frozen_usec; /* how long the target was kept from running, in all */
+	uint64_t reserved[6];
 };
 
 /**
  * memhint_advise() - give one advice for many ranges
  * @process: the target; the caller itself is allowed, for any advice that madvise(2) knows.
  * @ranges: from memhint_select() or filled by hand.
- * @advice: MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_COLLAPSE; on oneself any.
+ * @advice: MADV_*.
  * @options: or NULL.
  * @ret_result: filled in always, also on failure.
  *
  * Goes on after a range that the kernel refuses (EINVAL, ENOMEM), tries again a bounded number of
  * times after EAGAIN, EBUSY and EINTR, and stops when the target is gone or permission is missing.
  *
+ * Guards: NONE gives the advice whatever happens. FOLLOW compares a cookie before each system call;
+ * after a change the part that the call is for is looked at and selected again (the ranges must come from
+ * memhint_select()), what is left out then counts as MEMHINT_SKIP_CHANGED, and what is found in addition
+ * counts as requested. COOKIE compares before each call and after the last: a change before the first
+ * is -ESTALE and nothing done; one later is -ESTALE with what was done in the result and the rest
+ * MEMHINT_SKIP_CHANGED. FREEZE keeps the target from running all the while; if it had changed before it
+ * stood still, the ranges are selected again, or, if they were made by hand, refused with -ESTALE.
+ *
+ * By way of INJECT any advice that madvise(2) knows can be given. The target stands still for each batch
+ * of calls, and compares with the cookie are made while it does. Advice that is
+ * memhint_advice_is_destructive() needs MEMHINT_ADVISE_DESTRUCTIVE and guard COOKIE or FREEZE.
+ *
  * Context: any thread; takes some 100 KiB of its stack. Blocks; PAGEOUT takes about 1 s a GiB.
  * Cancelling acts within 50 ms. The callbacks run in this thread, between two system calls, and must
  * not use @process, @ranges or the snapshot but to read from them.
  * Errors: -ESRCH the target ended or replaced its address space; -EPERM CAP_SYS_NICE is missing;
  * -EACCES ptrace access (PTRACE_MODE_READ) is refused; -ECANCELED; -EOPNOTSUPP this kernel does not
- * give this advice to another process; -EINVAL unknown advice or option; -EMFILE, -ENFILE, -ENOMEM,
- * -EIO a range that was refused could not be looked up. Ranges that failed are not an error of the
- * call: see failed and first_failure.
+ * give this advice to another process (VIA_KERNEL), the cookie is exact and cannot be compared here,
+ * or nothing can be run inside this target (its architecture, its seccomp filters, no code or stack to
+ * use); -ESTALE the map changed (guard COOKIE, FREEZE); -EBUSY another process traces it (INJECT),
+ * or a cgroup keeps it frozen; -ETIMEDOUT it did not come to a stop; -EDEADLK guard FREEZE on
+ * oneself, PID 1 or an ancestor; -EINVAL unknown advice or option, destructive advice without flag or
+ * guard, no cookie, FOLLOW with ranges made by hand; -EMFILE, -ENFILE, -ENOMEM, -EIO a range that was
+ * refused could not be looked up. Ranges that failed are not an error of the call: see failed and
+ * first_failure.
  * Return: 0 or a negative errno. Since: 0.1. Source: process_madvise(2).
  */
 int memhint_advise(struct memhint_process *process, const struct memhint_ranges *ranges, int advice,
@@ -131,6 +178,12 @@ int memhint_advice_parse(const char *name, int *ret_advice);
 
 /** memhint_advice_is_remote() - whether process_madvise(2) takes it for other processes. Since: 0.1. */
 bool memhint_advice_is_remote(int advice);
+
+/**
+ * memhint_advice_is_destructive() - whether it destroys data (DONTNEED, FREE, REMOVE) or withholds it
+ * from children (DONTFORK, WIPEONFORK). Since: 0.1.
+ */
+bool memhint_advice_is_destructive(int advice);
 
 #ifdef __cplusplus
 }

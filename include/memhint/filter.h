@@ -32,6 +32,7 @@ enum memhint_skip {
 	MEMHINT_SKIP_CANCELLED, /* the caller cancelled */
 	MEMHINT_SKIP_DRY_RUN,	/* would have been advised */
 	MEMHINT_SKIP_STOPPED,	/* the run ended early: the target is gone, or no permission */
+	MEMHINT_SKIP_CHANGED,	/* no longer what it was when it was selected */
 	MEMHINT_SKIP_COUNT	/* how many this version knows */
 };
 #define MEMHINT_SKIP_MAX 32 /* there never will be more */

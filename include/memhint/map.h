@@ -146,6 +146,13 @@ enum memhint_reader memhint_map_reader(const struct memhint_map *map);
 /** memhint_map_pages_reader() - which reader gave the pages; AUTO when none was asked for. Since: 0.1. */
 enum memhint_pages_reader memhint_map_pages_reader(const struct memhint_map *map);
 
+/**
+ * memhint_map_cookie() - the state of the address space as it was when the snapshot was begun
+ * As memhint_process_cookie() would have said it: exact if the list was read through BPF, else a
+ * fingerprint. Never 0. Since: 0.1.
+ */
+uint64_t memhint_map_cookie(const struct memhint_map *map);
+
 /** memhint_map_flags_known() - whether locked, droppable and the like can be told. Since: 0.1. */
 bool memhint_map_flags_known(const struct memhint_map *map);
 

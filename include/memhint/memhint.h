@@ -24,6 +24,7 @@
 #include <memhint/advise.h>
 #include <memhint/error.h>
 #include <memhint/filter.h>
+#include <memhint/guard.h>
 #include <memhint/map.h>
 #include <memhint/probe.h>
 #include <memhint/process.h>

@@ -23,6 +23,10 @@ enum memhint_feature {
 	MEMHINT_FEATURE_BPF_VMA,     /* the mappings by a BPF program run */
 	MEMHINT_FEATURE_BPF_VMA_SEQ, /* the mappings by the BPF task_vma iterator */
 	MEMHINT_FEATURE_DROPPABLE,   /* MAP_DROPPABLE exists */
+	MEMHINT_FEATURE_EXACT_COOKIE, /* cookies from the kernel's count of changes; else fingerprints */
+	MEMHINT_FEATURE_TRACE, /* ptrace(2): freezing without a record, and running advice inside */
+	MEMHINT_FEATURE_CGROUP_FREEZER, /* cgroup v2 */
+	MEMHINT_FEATURE_INJECT,		/* any advice on other processes, on this architecture */
 	MEMHINT_FEATURE_COUNT
 };
 

@@ -41,13 +41,29 @@ ssize_t memhint_process_madvise(int pidfd, const struct iovec *iovec, size_t vle
  * memhint_process_madvise_id() - the same, by PID or pidfd, with a cookie
  * @which: P_PID or P_PIDFD.
  * @id: process id or pidfd.
- * @cookie: 0: no check. Others are not taken yet: EOPNOTSUPP.
+ * @cookie: from memhint_cookie(); 0: no check.
  *
- * Errors: as memhint_process_madvise(); EINVAL @which is neither; for P_PID those of pidfd_open(2).
+ * The cookie is compared before the first system call and after the last. Changed before: -1, ESTALE,
+ * nothing done. Changed meanwhile: the bytes advised are returned and errno is set to ESTALE, which
+ * otherwise is left alone when the call succeeds: set it to 0 before.
+ *
+ * Errors: as memhint_process_madvise(); EINVAL @which is neither, or @cookie is no cookie; ESTALE; for
+ * P_PID those of pidfd_open(2); with a cookie also those of memhint_cookie().
  * Return: bytes advised, or -1 with errno. Since: 0.1.
  */
 ssize_t memhint_process_madvise_id(idtype_t which, id_t id, const struct iovec *iovec, size_t vlen,
 				   int advice, uint64_t cookie, unsigned int flags);
+
+/**
+ * memhint_cookie() - name the present state of a process's address space
+ * @which: P_PID or P_PIDFD.
+ * @id: process id or pidfd.
+ * @ret_cookie: as memhint_process_cookie() gives it, which is faster for the second time.
+ *
+ * Errors: those of memhint_process_open() and memhint_process_cookie(), as errno.
+ * Return: 0, or -1 with errno. Since: 0.1.
+ */
+int memhint_cookie(idtype_t which, id_t id, uint64_t *ret_cookie);
 
 #ifdef __cplusplus
 }

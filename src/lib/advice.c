@@ -70,3 +70,23 @@ bool memhint_advice_is_remote(int advice)
 
 	return found && found->is_remote;
 }
+
+bool memhint_advice_is_destructive(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case MADV_DONTFORK:
+	case MADV_WIPEONFORK:
+		return true;
+	}
+	return false;
+}
+
+const char *memhint_via_name(enum memhint_via via)
+{
+	static const char *const names[] = { "auto", "kernel", "inject" };
+
+	return (unsigned int)via < sizeof(names) / sizeof(names[0]) ? names[via] : NULL;
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cleanup.h"
+#include "cookie.h"
 #include "fd.h"
 #include "map-internal.h"
 #include "map-list.h"
@@ -335,6 +336,13 @@ enum memhint_reader memhint_map_reader(const struct memhint_map *map)
 enum memhint_pages_reader memhint_map_pages_reader(const struct memhint_map *map)
 {
 	return map->pages_reader;
+}
+
+uint64_t memhint_map_cookie(const struct memhint_map *map)
+{
+	if (map->reading.space.generation)
+		return cookie_of_space(map->process, &map->reading.space);
+	return cookie_of_fingerprint(map->process, map->reading.fingerprint);
 }
 
 bool memhint_map_flags_known(const struct memhint_map *map)

@@ -160,6 +160,10 @@ static int try_feature(enum memhint_feature feature)
 		return try_bpf(BPF_ROOM_SEQ, MEMHINT_READER_BPF_SEQ);
 	case MEMHINT_FEATURE_DROPPABLE:
 		return try_droppable();
+	case MEMHINT_FEATURE_EXACT_COOKIE:
+	case MEMHINT_FEATURE_TRACE:
+	case MEMHINT_FEATURE_CGROUP_FREEZER:
+	case MEMHINT_FEATURE_INJECT:
 	default:
 		return -EINVAL;
 	}
@@ -231,6 +235,14 @@ static const struct {
 					  "needs Linux 6.1 with BTF, CAP_BPF and CAP_PERFMON (or root), and libmemhint-bpf; without it smaps is read" },
 	[MEMHINT_FEATURE_DROPPABLE] = { "droppable",
 					"without it (Linux 6.11) there is no droppable memory to take care of" },
+	[MEMHINT_FEATURE_EXACT_COOKIE] = { "exact_cookie",
+					   "needs what bpf_vma_seq needs; without it a cookie is a fingerprint of the map text, which cannot see a change that was undone, nor one mapping in the place of another just like it" },
+	[MEMHINT_FEATURE_TRACE] = { "trace",
+				    "needs CAP_SYS_PTRACE, or kernel.yama.ptrace_scope=0 for one's own processes; without it guard freeze takes the cgroup freezer or SIGSTOP, and no advice can be run inside a target" },
+	[MEMHINT_FEATURE_CGROUP_FREEZER] = { "cgroup_freezer",
+					     "without cgroup v2 (Linux 5.2) a target that another program traces is stopped by SIGSTOP" },
+	[MEMHINT_FEATURE_INJECT] = { "inject",
+				     "without it (x86-64 and arm64 have it) other processes get only the advice that process_madvise takes" },
 };
 
 const char *memhint_feature_name(enum memhint_feature feature)

@@ -5,6 +5,7 @@
 #include "uapi.h"
 #include "vector.h"
 
+#include <memhint/guard.h>
 #include <memhint/process.h>
 #include <memhint/syscall.h>
 
@@ -148,4 +149,16 @@ ssize_t memhint_process_madvise_id(idtype_t which, id_t id, const struct iovec *
 	if (pidfd < 0)
 		return -1;
 	return memhint_process_madvise(pidfd, iovec, vlen, advice, flags);
+}
+
+int memhint_cookie(idtype_t which, id_t id, uint64_t *ret_cookie)
+{
+	struct memhint_process *process;
+	int r = memhint_process_open(which, id, &process);
+
+	if (r < 0)
+		return (int)fail(-r);
+	r = memhint_process_cookie(process, ret_cookie);
+	memhint_process_close(process);
+	return r < 0 ? (int)fail(-r) : 0;
 }

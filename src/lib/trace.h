@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All threads of one process, held by ptrace(2). Only the thread that began it may use it. */
+#ifndef LIB_TRACE_H
+#define LIB_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct memhint_process;
+
+struct trace_thread {
+	pid_t tid;
+	/*
+	 * In a stop of PTRACE_INTERRUPT or a group stop (PTRACE_EVENT_STOP): at the edge of user mode,
+	 * with no signal under way. In each of these its registers may be changed.
+	 */
+	bool is_held;
+};
+
+struct trace {
+	struct memhint_process *process;
+	struct trace_thread *threads;
+	size_t count;
+	size_t capacity;
+	bool was_stopped; /* by a signal, before; it will be so again */
+};
+
+/*
+ * Seizes and interrupts every thread; does not wait. For several processes that are to be frozen as one,
+ * begin all, then wait for all. 0 or a negative errno, and then nothing is held: -EBUSY another
+ * process traces it, -EPERM, -ESRCH, -ENOMEM.
+ */
+int trace_begin(struct trace *trace, struct memhint_process *process);
+
+/*
+ * Until every thread is held, those born meanwhile too. 0 or a negative errno, and then the caller ends
+ * it: -ETIMEDOUT at @deadline_usec (clock_usec()), -ESRCH it has ended, -ENOMEM.
+ */
+int trace_wait(struct trace *trace, uint64_t deadline_usec);
+
+/* Lets go of all threads, as they were. Also of a trace that is all zero. */
+void trace_end(struct trace *trace);
+
+/*
+ * Waits for the next stop of a thread that was let run by the caller, as waitpid(2) reports it. 0 or a
+ * negative errno: -ETIMEDOUT, -ESRCH the thread has ended.
+ */
+int trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec, int *ret_status);
+
+#endif
