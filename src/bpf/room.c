@@ -124,9 +124,8 @@ static bool error_may_pass(int r)
 
 static int know_fork(void)
 {
-	int r = room.knows_fork ?
-			0 :
-			pthread_atfork(lock_for_fork, unlock_in_parent, unlock_in_child);
+	int r = room.knows_fork ? 0
+				: pthread_atfork(lock_for_fork, unlock_in_parent, unlock_in_child);
 
 	room.knows_fork = r == 0;
 	return -r;

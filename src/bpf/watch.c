@@ -109,9 +109,9 @@ int watch_program_try(int program_fd)
 	if (r < 0)
 		return r;
 	return before.has_lock_seq && before.lock_seq != mapped.lock_seq &&
-			       mapped.lock_seq != unmapped.lock_seq ?
-		       0 :
-		       -EOPNOTSUPP;
+			       mapped.lock_seq != unmapped.lock_seq
+		       ? 0
+		       : -EOPNOTSUPP;
 }
 
 /*
