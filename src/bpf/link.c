@@ -73,3 +73,18 @@ ssize_t iter_read(int iter_fd, void *buffer, size_t size)
 	while (n < 0 && (errno == EINTR || errno == EAGAIN));
 	return n < 0 ? -errno : n;
 }
+
+int program_run(int program_fd, void *record, size_t size)
+{
+	union bpf_attr attr;
+	int r;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.test.prog_fd = (uint32_t)program_fd;
+	attr.test.ctx_in = (uintptr_t)record;
+	attr.test.ctx_size_in = (uint32_t)size;
+	do
+		r = (int)syscall(SYS_bpf, BPF_PROG_RUN, &attr, sizeof(attr));
+	while (r < 0 && (errno == EINTR || errno == EAGAIN));
+	return r < 0 ? -errno : 0;
+}

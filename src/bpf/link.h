@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A link ties a program to a process; each iterator that is made of it runs the program once, when it
- * is read. All of these return a negative errno on failure.
+ * Running programs. A link ties one to a process; each iterator that is made of it runs the program once,
+ * when it is read. All of these return a negative errno on failure.
  */
 #ifndef BPF_LINK_H
 #define BPF_LINK_H
@@ -21,5 +21,8 @@ int iter_create(int link_fd);
 
 /* Reads what the program writes: bytes, 0 at the end. */
 ssize_t iter_read(int iter_fd, void *buffer, size_t size);
+
+/* Runs a program that is not tied to anything on @size bytes at @record, which it may change. 0. */
+int program_run(int program_fd, void *record, size_t size);
 
 #endif

@@ -38,9 +38,9 @@ static struct room {
 	struct vsyscall vsyscall;
 	struct {
 		bool is_loaded;
-		int error; /* why it will never load; 0: it may */
-		int program_fd;
-	} watching;
+		int error;
+	} watching[BPF_ROOM_WAYS];
+	struct watch_programs watch_programs;
 } room = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /*
@@ -75,8 +75,9 @@ static void unlock_in_child(void)
 __attribute__((destructor)) static void room_done(void)
 {
 	forget();
-	if (room.watching.is_loaded)
-		close(room.watching.program_fd);
+	for (size_t i = 0; i < BPF_ROOM_WAYS; i++)
+		if (room.watching[i].is_loaded)
+			close(room.watch_programs.fds[i]);
 }
 
 static int vsyscall_find(struct vsyscall *ret_vsyscall)
@@ -284,48 +285,48 @@ static int room_read(enum bpf_room_way way, int pidfd, pid_t pid, room_sink sink
 	return r;
 }
 
-static int watch_load_locked(void)
+static int watch_load_locked(enum bpf_room_way way)
 {
-	int fd, r;
+	int *fd = &room.watch_programs.fds[way], r = 0;
 
-	if (room.watching.is_loaded)
+	if (room.watching[way].is_loaded)
 		return 0;
-	if (room.watching.error < 0)
-		return room.watching.error;
-	r = know_fork();
+	if (room.watching[way].error < 0)
+		return room.watching[way].error;
+	/* RUN reads faster, but it is SEQ that can tell whose a pidfd is. */
+	r = way == BPF_ROOM_SEQ ? know_fork() : watch_load_locked(BPF_ROOM_SEQ);
 	if (r < 0)
 		return r;
-	fd = watch_program_open();
-	r = fd < 0 ? fd : watch_program_try(fd);
+	*fd = watch_program_open(way);
+	r = *fd < 0 ? *fd : watch_program_try(&room.watch_programs, way);
 	if (r < 0) {
-		closep(&fd);
+		closep(fd);
 		if (!error_may_pass(r))
-			room.watching.error = r;
+			room.watching[way].error = r;
 		return r;
 	}
-	room.watching.program_fd = fd;
-	room.watching.is_loaded = true;
+	room.watching[way].is_loaded = true;
 	return 0;
 }
 
-static int room_watch_load(void)
+static int room_watch_load(enum bpf_room_way way)
 {
 	int r;
 
+	if ((unsigned int)way >= BPF_ROOM_WAYS)
+		return -EINVAL;
 	pthread_mutex_lock(&room.lock);
-	r = watch_load_locked();
+	r = watch_load_locked(way);
 	pthread_mutex_unlock(&room.lock);
 	return r;
 }
 
-static int room_watch_open(int pidfd, pid_t pid, struct bpf_room_watch **ret_watch)
+static int room_watch_open(enum bpf_room_way way, int pidfd, pid_t pid,
+			   struct bpf_room_watch **ret_watch)
 {
-	int r;
+	int r = pid > 0 ? room_watch_load(way) : -EINVAL;
 
-	if (pid <= 0)
-		return -EINVAL;
-	r = room_watch_load();
-	return r < 0 ? r : watch_open(room.watching.program_fd, pidfd, pid, ret_watch);
+	return r < 0 ? r : watch_open(&room.watch_programs, way, pidfd, pid, ret_watch);
 }
 
 static const struct bpf_room door = {

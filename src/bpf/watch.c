@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #include "space.h"
-#include "space.skel.h"
+#include "space-run.skel.h"
+#include "space-seq.skel.h"
 
 /*
  * How often a target that is not there by its number, but lives, is looked for again: while a thread
@@ -24,10 +25,18 @@
 /* How often an address space of our own is read until nobody is changing it. */
 #define TRY_TRIES 1000
 
+/* How a record is had. */
+struct source {
+	enum bpf_room_way way;
+	int fd;	       /* SEQ: of the link; RUN: of the program */
+	uint32_t tgid; /* RUN: which process */
+};
+
 struct bpf_room_watch {
 	int pidfd;
 	pid_t pid;
-	int link_fd;
+	int link_fd; /* -1: none is needed */
+	struct source source;
 	/* Who it is, as long as the machine runs. */
 	uint64_t start_boottime;
 	uint32_t tgid;
@@ -38,24 +47,45 @@ struct bpf_room_watch {
 
 DEFINE_CLEANUP(struct bpf_room_watch *, watch_close)
 
-int watch_program_open(void)
+static int open_run(void)
 {
-	struct space *skeleton = space__open();
+	struct space_run *skeleton = space_run__open();
 	int r;
 
 	if (!skeleton)
 		return -ENOMEM;
-	r = space__load(skeleton);
+	r = space_run__load(skeleton);
 	if (r == 0) {
-		r = skeleton->progs.space.prog_fd;
-		skeleton->progs.space.prog_fd = 0;
+		r = skeleton->progs.space_run.prog_fd;
+		skeleton->progs.space_run.prog_fd = 0;
 	}
-	space__destroy(skeleton);
+	space_run__destroy(skeleton);
 	return r;
 }
 
+static int open_seq(void)
+{
+	struct space_seq *skeleton = space_seq__open();
+	int r;
+
+	if (!skeleton)
+		return -ENOMEM;
+	r = space_seq__load(skeleton);
+	if (r == 0) {
+		r = skeleton->progs.space_seq.prog_fd;
+		skeleton->progs.space_seq.prog_fd = 0;
+	}
+	space_seq__destroy(skeleton);
+	return r;
+}
+
+int watch_program_open(enum bpf_room_way way)
+{
+	return way == BPF_ROOM_RUN ? open_run() : open_seq();
+}
+
 /* 0; -ENOENT there is no such process here. */
-static int record_read(int link_fd, struct space_record *ret_record)
+static int record_iterate(int link_fd, struct space_record *ret_record)
 {
 	_cleanup_close_ int iter_fd = iter_create(link_fd);
 	struct space_record record;
@@ -74,21 +104,39 @@ static int record_read(int link_fd, struct space_record *ret_record)
 	return 0;
 }
 
-static int record_read_quiet(int link_fd, struct space_record *ret_record)
+/* The same. */
+static int record_read(const struct source *source, struct space_record *ret_record)
+{
+	struct space_record record = { .tgid = source->tgid };
+	int r;
+
+	if (source->way == BPF_ROOM_SEQ)
+		return record_iterate(source->fd, ret_record);
+	r = program_run(source->fd, &record, sizeof(record));
+	if (r < 0)
+		return r;
+	if (!record.tgid)
+		return -ENOENT;
+	*ret_record = record;
+	return 0;
+}
+
+static int record_read_quiet(const struct source *source, struct space_record *ret_record)
 {
 	int r;
 
 	for (int i = 0; i < TRY_TRIES; i++) {
-		r = record_read(link_fd, ret_record);
+		r = record_read(source, ret_record);
 		if (r < 0 || !ret_record->disturbed)
 			return r;
 	}
 	return -EAGAIN;
 }
 
-int watch_program_try(int program_fd)
+int watch_program_try(const struct watch_programs *programs, enum bpf_room_way way)
 {
-	_cleanup_close_ int link_fd = link_create_pid(program_fd, getpid(), false);
+	_cleanup_close_ int link_fd = link_create_pid(programs->fds[BPF_ROOM_SEQ], getpid(), false);
+	struct source source = { .way = way };
 	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	struct space_record before, mapped, unmapped;
 	void *page;
@@ -96,16 +144,22 @@ int watch_program_try(int program_fd)
 
 	if (link_fd < 0)
 		return link_fd;
-	r = record_read_quiet(link_fd, &before);
+	/* The number of the first PID namespace is what the other way finds it by. */
+	r = record_iterate(link_fd, &before);
+	if (r < 0)
+		return r;
+	source.fd = way == BPF_ROOM_SEQ ? link_fd : programs->fds[way];
+	source.tgid = before.tgid;
+	r = record_read_quiet(&source, &before);
 	if (r < 0)
 		return r;
 	page = mmap(NULL, page_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return -errno;
-	r = record_read_quiet(link_fd, &mapped);
+	r = record_read_quiet(&source, &mapped);
 	munmap(page, page_bytes);
 	if (r == 0)
-		r = record_read_quiet(link_fd, &unmapped);
+		r = record_read_quiet(&source, &unmapped);
 	if (r < 0)
 		return r;
 	return before.has_lock_seq && before.lock_seq != mapped.lock_seq &&
@@ -119,13 +173,13 @@ int watch_program_try(int program_fd)
  * the number was found. So who it is comes from the pidfd, by the kernel, and each reading is
  * compared with that.
  */
-static int watch_identify(struct bpf_room_watch *watch, int program_fd)
+static int watch_identify(struct bpf_room_watch *watch, const struct watch_programs *programs)
 {
-	_cleanup_close_ int link_fd = link_create_pidfd(program_fd, watch->pidfd);
+	_cleanup_close_ int link_fd = link_create_pidfd(programs->fds[BPF_ROOM_SEQ], watch->pidfd);
 	struct space_record record;
 	int alive, r;
 
-	r = link_fd < 0 ? link_fd : record_read(link_fd, &record);
+	r = link_fd < 0 ? link_fd : record_iterate(link_fd, &record);
 	alive = target_check(watch->pidfd);
 	if (alive < 0)
 		return alive;
@@ -142,7 +196,7 @@ static int watch_find(const struct bpf_room_watch *watch, struct space_record *r
 	int alive, r;
 
 	for (int i = 0; i < FIND_TRIES; i++) {
-		r = record_read(watch->link_fd, ret_record);
+		r = record_read(&watch->source, ret_record);
 		if (r == 0 && ret_record->tgid == watch->tgid &&
 		    ret_record->start_boottime == watch->start_boottime)
 			return ret_record->mm ? 0 : -ESRCH;
@@ -162,6 +216,9 @@ static int watch_check_rights(const struct bpf_room_watch *watch)
 
 	if (alive < 0)
 		return alive;
+	/* With hidepid the kernel denies that it is there. */
+	if (maps_fd == -ESRCH || maps_fd == -EPERM)
+		return -EACCES;
 	return maps_fd < 0 ? maps_fd : 0;
 }
 
@@ -194,7 +251,8 @@ int watch_read(struct bpf_room_watch *watch, struct bpf_room_space *ret_space)
 	return -EAGAIN;
 }
 
-int watch_open(int program_fd, int pidfd, pid_t pid, struct bpf_room_watch **ret_watch)
+int watch_open(const struct watch_programs *programs, enum bpf_room_way way, int pidfd, pid_t pid,
+	       struct bpf_room_watch **ret_watch)
 {
 	_cleanup_(watch_closep) struct bpf_room_watch *watch = malloc(sizeof(*watch));
 	struct bpf_room_space space;
@@ -203,12 +261,20 @@ int watch_open(int program_fd, int pidfd, pid_t pid, struct bpf_room_watch **ret
 	if (!watch)
 		return -ENOMEM;
 	*watch = (struct bpf_room_watch){ .pidfd = pidfd, .pid = pid, .link_fd = -1 };
-	r = watch_identify(watch, program_fd);
+	r = watch_identify(watch, programs);
 	if (r < 0)
 		return r;
-	watch->link_fd = link_create_pid(program_fd, pid, false);
-	if (watch->link_fd < 0)
-		return watch->link_fd;
+	watch->source = (struct source){
+		.way = way,
+		.fd = programs->fds[way],
+		.tgid = watch->tgid,
+	};
+	if (way == BPF_ROOM_SEQ) {
+		watch->link_fd = link_create_pid(programs->fds[way], pid, false);
+		if (watch->link_fd < 0)
+			return watch->link_fd;
+		watch->source.fd = watch->link_fd;
+	}
 	r = watch_read(watch, &space);
 	if (r < 0 && r != -EAGAIN)
 		return r;

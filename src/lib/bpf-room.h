@@ -53,11 +53,11 @@ struct bpf_room_space {
 /* What is kept of a process between two readings of its address space as a whole. */
 struct bpf_room_watch;
 
-/* How the programs walk the mappings. */
+/* How the programs look at the mappings, or at the address space as a whole. */
 enum bpf_room_way {
 	BPF_ROOM_RUN, /* one run of a program that loops over all mappings */
 	/*
-	 * task_vma iterator: one run for each mapping. Of a target that splits its mappings meanwhile
+	 * The kernel's iterators: one run for each mapping. Of a target that splits its mappings meanwhile
 	 * it may leave out a part, where one read of the kernel's ends and the next begins.
 	 */
 	BPF_ROOM_SEQ,
@@ -92,20 +92,21 @@ struct bpf_room {
 		    struct bpf_room_space *ret_space);
 
 	/*
-	 * Loads the program for watches, once, and tries it on the caller's own address space. As
+	 * Loads the program of one way for watches, once, and tries it on the caller's own address space. As
 	 * load(); -EOPNOTSUPP this kernel does not count changes, either.
 	 */
-	int (*watch_load)(void);
+	int (*watch_load)(enum bpf_room_way way);
 
 	/*
 	 * Begins to watch a process, which @pidfd and @pid name as for read(). @pidfd must stay open
 	 * for as long as the watch. A watch is not for two threads at once; the copy that a forked
 	 * child has is its own. Errors as for watch_read(), and those of watch_load().
 	 */
-	int (*watch_open)(int pidfd, pid_t pid, struct bpf_room_watch **ret_watch);
+	int (*watch_open)(enum bpf_room_way way, int pidfd, pid_t pid,
+			  struct bpf_room_watch **ret_watch);
 
 	/*
-	 * The same as read() with no sink, in 2 us. 0 or a negative errno: -EAGAIN its mappings are
+	 * The same as read() with no sink, in 1 us (RUN) or 3 us (SEQ). 0 or a negative errno: -EAGAIN its mappings are
 	 * being changed at this moment; -ESRCH it has ended or has no memory; -EACCES ptrace access
 	 * is refused, to what it has become by exec perhaps; -EOPNOTSUPP it is not in the caller's
 	 * PID namespace; -EMFILE, -ENFILE, -ENOMEM.

@@ -164,14 +164,20 @@ static bool error_may_pass(int r)
 /* 0, -EOPNOTSUPP exact cookies do not work here, or another negative errno. */
 static int watch_begin(struct memhint_process *process, struct cookie_keep *keep)
 {
+	enum bpf_room_way way = BPF_ROOM_RUN;
 	const struct bpf_room *room;
 	int r = bpf_door_open(&room);
 
-	if (r == 0)
-		r = room->watch_load();
+	if (r == 0) {
+		r = room->watch_load(way);
+		if (r < 0 && !error_may_pass(r)) {
+			way = BPF_ROOM_SEQ;
+			r = room->watch_load(way);
+		}
+	}
 	if (r < 0)
 		return error_may_pass(r) ? r : -EOPNOTSUPP;
-	r = room->watch_open(memhint_process_pidfd(process), memhint_process_pid(process),
+	r = room->watch_open(way, memhint_process_pidfd(process), memhint_process_pid(process),
 			     &keep->watch);
 	if (r < 0)
 		return r == -EPERM ? -EOPNOTSUPP : r; /* of bpf(2); that of ptrace is -EACCES */
