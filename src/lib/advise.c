@@ -2,6 +2,8 @@
 /* Giving one advice for many ranges, with an exact account. */
 #include "batch.h"
 #include "clock.h"
+#include "follow.h"
+#include "guard.h"
 #include "map-internal.h"
 #include "pace.h"
 #include "pages.h"
@@ -10,13 +12,12 @@
 #include "run.h"
 #include "sized.h"
 #include "stopwatch.h"
-#include "uapi.h"
 #include "usage.h"
-#include "vector.h"
+#include "via.h"
+#include "watch.h"
 
 #include <memhint/advise.h>
 #include <memhint/map.h>
-#include <memhint/probe.h>
 #include <memhint/process.h>
 
 #include <errno.h>
@@ -24,10 +25,12 @@
 /* So long may short calls go on without a gap: little beside the bound. */
 #define UNGAPPED_USEC 100u
 
-/* A run and the call that it is about to make. */
+/* A run, what it is about to call for, what guards it, and who makes the calls. */
 struct advising {
 	struct run run;
 	struct batch batch;
+	struct guard guard;
+	struct via via;
 	uint64_t call_usec;	/* what the last call took */
 	uint64_t ungapped_usec; /* what those since the last gap took */
 };
@@ -45,25 +48,46 @@ static bool has_execed(const struct memhint_process *process)
 	       !(stat.flags & (PROC_FLAG_EXITING | PROC_FLAG_KTHREAD));
 }
 
-static ssize_t advising_call(struct advising *advising)
+/* How many ranges of a batch the kernel was asked for to do @done bytes of it. */
+static size_t ranges_asked(const struct batch *batch, ssize_t done)
+{
+	uint64_t left = done > 0 ? (uint64_t)done : 0;
+	size_t asked = 0;
+
+	while (asked < batch->count && batch->ranges[asked].iov_len <= left)
+		left -= batch->ranges[asked++].iov_len;
+	return asked < batch->count ? asked + 1 : asked;
+}
+
+/* The target is held, if the way is INJECT. Bytes, or a negative errno. */
+static ssize_t advising_call(struct advising *advising, uint64_t *ret_own_usec)
 {
 	const struct batch *batch = &advising->batch;
-	struct run *run = &advising->run;
+	struct memhint_result *result = advising->run.result;
 	struct stopwatch watch;
 	ssize_t n;
 
-	if (run_is_dry(run))
-		return (ssize_t)batch->bytes;
 	stopwatch_start(&watch);
-	n = vector_advise(memhint_process_pidfd(run->process), run->is_self, batch->ranges,
-			  batch->count, run->advice);
+	n = via_advise(&advising->via, batch->ranges, batch->count);
 	advising->call_usec = clock_usec() - watch.start_usec;
-	run->result->syscalls++;
-	if (advising->call_usec > run->result->longest_call_usec)
-		run->result->longest_call_usec = advising->call_usec;
-	if (n > 0)
-		pacer_account(&run->pacer, (uint64_t)n, stopwatch_own_usec(&watch));
+	*ret_own_usec = stopwatch_own_usec(&watch);
+	result->via = advising->via.way;
+	result->syscalls += advising->via.way == MEMHINT_VIA_INJECT ? ranges_asked(batch, n) : 1;
+	if (advising->call_usec > result->longest_call_usec)
+		result->longest_call_usec = advising->call_usec;
 	return n;
+}
+
+/* How the next call is made, after what this one took. The target is not held by it any more. */
+static void advising_adapt(struct advising *advising, ssize_t done, uint64_t own_usec)
+{
+	struct pacer *pacer = &advising->run.pacer;
+
+	if (done <= 0)
+		return;
+	pacer_account(pacer, (uint64_t)done, own_usec);
+	via_account(&advising->via, ranges_asked(&advising->batch, done), own_usec,
+		    pacer->call_usec);
 }
 
 /* Lets the target in; where ranges are torn to pieces, with calls of a microsecond, after many. */
@@ -78,13 +102,55 @@ static void advising_gap(struct advising *advising)
 	advising->ungapped_usec = 0;
 }
 
+/*
+ * The batch is given as the guard allows, and what it holds may change for that; @ret_done is what came of
+ * it, 0 without a call. 0 or a negative errno, of the guard or of holding the target.
+ */
+static int advising_give(struct advising *advising, ssize_t *ret_done)
+{
+	struct batch *batch = &advising->batch;
+	struct run *run = &advising->run;
+	uint64_t own_usec = 0;
+	ssize_t n = 0;
+	int r = run_is_dry(run) ? 0 : via_hold(&advising->via);
+
+	if (r == 0)
+		r = guard_check(&advising->guard, run, batch);
+	if (r < 0 || !batch->count) {
+		run->result->frozen_usec += via_release(&advising->via);
+		return r;
+	}
+	if (run_is_dry(run)) {
+		*ret_done = (ssize_t)batch->bytes;
+		return 0;
+	}
+	n = advising_call(advising, &own_usec);
+	r = guard_after(&advising->guard, run);
+	run->result->frozen_usec += via_release(&advising->via);
+	advising_adapt(advising, n, own_usec);
+	*ret_done = n;
+	return r;
+}
+
+/* It cannot be given just now. 0: try again, or a negative errno that ends the run. */
+static int advising_postpone(struct advising *advising, int error)
+{
+	struct run *run = &advising->run;
+
+	if (error != -EAGAIN)
+		return error;
+	if (clock_usec() < advising->guard.follow.ready_usec)
+		return run_pause_until(run, advising->guard.follow.ready_usec) ? 0 : -ECANCELED;
+	return batch_retry(run) ? 0 : -EBUSY;
+}
+
 /* One call and its account. 0: go on, or a negative errno that ends the run. */
 static int advising_step(struct advising *advising)
 {
 	struct batch *batch = &advising->batch;
 	struct run *run = &advising->run;
-	ssize_t n;
-	int r;
+	ssize_t n = 0;
+	int r, guarded;
 
 	if (run_is_cancelled(run) || !run_wait_for_rate(run))
 		return -ECANCELED;
@@ -92,10 +158,16 @@ static int advising_step(struct advising *advising)
 		return -EDQUOT;
 	if (!run_target_is_same(run))
 		return -ESRCH;
-	r = batch_fill(batch, run);
-	if (r < 0 || !batch->count)
-		return r;
-	n = advising_call(advising);
+	batch->count = 0;
+	batch->max_count = advising->via.max_count;
+	if (!run_is_over(run)) {
+		r = batch_fill(batch, run);
+		if (r < 0 || !batch->count)
+			return r;
+	}
+	guarded = advising_give(advising, &n);
+	if (!batch->count)
+		return guarded < 0 ? advising_postpone(advising, guarded) : 0;
 	if (n > 0) {
 		run->retries = 0;
 		batch_settle(batch, run, (uint64_t)n);
@@ -103,10 +175,14 @@ static int advising_step(struct advising *advising)
 		uint64_t length = batch->ranges[0].iov_len;
 
 		batch_settle(batch, run, 0);
+		if (n == 0 && guarded < 0)
+			return advising_postpone(advising, guarded);
 		r = batch_refused(batch, run, length, n < 0 ? (int)-n : EINVAL);
 		if (r < 0)
 			return r;
 	}
+	if (guarded < 0)
+		return guarded;
 	if (clock_usec() >= run->progress_usec && !run_tell_progress(run, clock_usec()))
 		return -ECANCELED;
 	if (!run_is_over(run) && !run_is_dry(run))
@@ -119,9 +195,12 @@ static int advise_all(struct advising *advising, int r)
 {
 	struct run *run = &advising->run;
 
-	while (r == 0 && !run_is_over(run))
+	while (r == 0 && follow_has_more(&advising->guard.follow, run))
 		r = advising_step(advising);
-	if (r == -EDQUOT)
+	if (r == -ESTALE) {
+		run->result->map_changed = true;
+		run_skip_rest(run, MEMHINT_SKIP_CHANGED);
+	} else if (r == -EDQUOT)
 		run_skip_rest(run, MEMHINT_SKIP_BUDGET);
 	else if (r == -ECANCELED)
 		run_skip_rest(run, MEMHINT_SKIP_CANCELLED);
@@ -131,9 +210,14 @@ static int advise_all(struct advising *advising, int r)
 	if (r == 0 && !run_target_is_same(run))
 		r = -ESRCH;
 	if (r == -EDQUOT)
-		return 0;
+		r = 0;
+	r = guard_finish(&advising->guard, run, r);
 	return r == -ENOSYS ? -EOPNOTSUPP : r;
 }
+
+#define FLAGS_ALL                                                                       \
+	(MEMHINT_ADVISE_DRY_RUN | MEMHINT_ADVISE_MEASURE | MEMHINT_ADVISE_DESTRUCTIVE | \
+	 MEMHINT_ADVISE_FORCE)
 
 static int options_take(const struct memhint_advise_options *options,
 			struct memhint_advise_options *ret)
@@ -143,37 +227,34 @@ static int options_take(const struct memhint_advise_options *options,
 
 	if (r < 0)
 		return r;
-	if ((taken.flags & ~(MEMHINT_ADVISE_DRY_RUN | MEMHINT_ADVISE_MEASURE)) ||
-	    taken.pace > MEMHINT_PACE_BOUND ||
-	    (taken.pace == MEMHINT_PACE_BOUND && !taken.pace_usec))
+	if ((taken.flags & ~FLAGS_ALL) || taken.pace > MEMHINT_PACE_BOUND ||
+	    (taken.pace == MEMHINT_PACE_BOUND && !taken.pace_usec) ||
+	    taken.guard > MEMHINT_GUARD_FREEZE || taken.via > MEMHINT_VIA_INJECT ||
+	    (taken.cookie && taken.guard != MEMHINT_GUARD_COOKIE))
 		return -EINVAL;
 	*ret = taken;
 	return 0;
 }
 
-/* Whether this kernel gives @advice to another process, with the caller's rights. */
-static int advice_is_possible(int advice)
+/* Whether guard and advice may be asked for, of these ranges. 0 or -EINVAL. */
+static int options_check(const struct run *run)
 {
-	int r;
+	const struct memhint_advise_options *options = &run->options;
+	const struct origin *origin = run->ranges->origin;
+	bool holds =
+		options->guard == MEMHINT_GUARD_COOKIE || options->guard == MEMHINT_GUARD_FREEZE;
 
-	switch (advice) {
-	case MADV_COLD:
-		r = memhint_probe(MEMHINT_FEATURE_REMOTE_COLD);
-		break;
-	case MADV_PAGEOUT:
-		r = memhint_probe(MEMHINT_FEATURE_REMOTE_PAGEOUT);
-		break;
-	case MADV_WILLNEED:
-		r = memhint_probe(MEMHINT_FEATURE_REMOTE_WILLNEED);
-		break;
-	case MADV_COLLAPSE:
-		r = memhint_probe(MEMHINT_FEATURE_REMOTE_COLLAPSE);
-		break;
-	default:
-		return -EOPNOTSUPP;
-	}
-	/* Of the rights over this target only the target's own call can tell. */
-	return r == -EINVAL || r == -ENOSYS ? -EOPNOTSUPP : 0;
+	if (!memhint_advice_name(run->advice))
+		return -EINVAL;
+	if (options->guard == MEMHINT_GUARD_FOLLOW && !origin)
+		return -EINVAL;
+	if (options->guard == MEMHINT_GUARD_COOKIE && !options->cookie && !origin)
+		return -EINVAL;
+	/* On oneself it is the caller's own memory that is lost. */
+	if (memhint_advice_is_destructive(run->advice) && !run->is_self &&
+	    (!holds || !(options->flags & MEMHINT_ADVISE_DESTRUCTIVE)))
+		return -EINVAL;
+	return 0;
 }
 
 /* What the selection dropped is part of the account. */
@@ -196,9 +277,11 @@ static void result_end(struct memhint_result *result)
 		result->advised.ranges + result->skipped.ranges + result->failed.ranges;
 }
 
-static int run_begin(struct run *run)
+static int advising_begin(struct advising *advising)
 {
+	struct run *run = &advising->run;
 	const struct memhint_map *map = run->options.map;
+	enum memhint_via way;
 	int r;
 
 	r = pages_open(run->process, MEMHINT_PAGES_AUTO, run->pacer.gap_usec != 0, &run->pages);
@@ -208,9 +291,29 @@ static int run_begin(struct run *run)
 		run->pages.fd = -1; /* no measuring, then; the kernel decides about the advice */
 	if (map && !memhint_map_is_current(map))
 		return -ESRCH;
-	if (!run->is_self)
-		return advice_is_possible(run->advice);
-	return 0;
+	r = via_choose(run->options.via, run->advice, run->is_self, &way);
+	if (r < 0)
+		return r;
+	run->is_inside = run->is_self || way == MEMHINT_VIA_INJECT;
+	run->result->was_frozen = !run->is_self && memhint_process_is_stopped(run->process);
+	r = via_open(&advising->via, way, run->process, run->advice, run->is_self);
+	if (r == 0)
+		r = guard_begin(&advising->guard, run, way);
+	advising->via.freeze = advising->guard.freeze;
+	return r;
+}
+
+/* Everybody is let go, on whatever way the run has come here. */
+static void advising_end(struct advising *advising)
+{
+	struct run *run = &advising->run;
+	bool is_held = advising->guard.freeze != NULL;
+
+	run->result->was_frozen =
+		is_held || (run->result->was_frozen && memhint_process_is_stopped(run->process));
+	via_close(&advising->via);
+	guard_end(&advising->guard, run);
+	pages_done(&run->pages);
 }
 
 /* What is where before the first call. Only cancelling is an error: advice goes on unmeasured. */
@@ -233,7 +336,11 @@ static void run_measure_after(struct run *run)
 	if (run->result->measured)
 		run->result->measured =
 			usage_measure(&run->pages, run->ranges, NULL, &run->result->after) == 0;
-	if ((run->options.flags & MEMHINT_ADVISE_MEASURE) && map && map_is_unchanged(map) == 0)
+	/* What the advice changes by itself is no news. */
+	if ((run->options.flags & MEMHINT_ADVISE_MEASURE) && map &&
+	    (watch_moves_of(run->advice, run->is_self) == WATCH_STILL ||
+	     memhint_cookie_kind(memhint_map_cookie(map)) == MEMHINT_COOKIE_FINGERPRINT) &&
+	    map_is_unchanged(map) == 0)
 		run->result->map_changed = true;
 }
 
@@ -244,6 +351,7 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 		.run = {
 			.process = process,
 			.ranges = ranges,
+			.list = ranges,
 			.advice = advice,
 			.is_self = memhint_process_is_self(process),
 			.result = ret_result,
@@ -251,21 +359,23 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 		},
 	};
 	struct run *run = &advising.run;
+	enum memhint_pace pace;
 	int r;
 
 	result_begin(ret_result, ranges);
 	r = options_take(options, &run->options);
-	if (r == 0 && !memhint_advice_name(advice))
-		r = -EINVAL;
+	if (r == 0)
+		r = options_check(run);
 	if (r < 0) {
 		run_skip_rest(run, MEMHINT_SKIP_STOPPED);
 		result_end(ret_result);
 		return r;
 	}
-	run->came_from_map = run->options.map != NULL;
-	pacer_init(&run->pacer, process, run->is_self ? MEMHINT_PACE_NONE : run->options.pace,
-		   run->options.pace_usec, advice);
-	r = run_begin(run);
+	run->came_from_map = run->options.map != NULL || ranges->origin;
+	pace = run->options.guard == MEMHINT_GUARD_FREEZE || run->is_self ? MEMHINT_PACE_NONE
+									  : run->options.pace;
+	pacer_init(&run->pacer, process, pace, run->options.pace_usec, advice);
+	r = advising_begin(&advising);
 	if (r == 0)
 		r = run_measure_before(run);
 	run->start_usec = clock_usec();
@@ -273,9 +383,9 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 	r = advise_all(&advising, r);
 	ret_result->elapsed_usec = clock_usec() - run->start_usec;
 	run_measure_after(run);
-	ret_result->exec_seen = r == -ESRCH && has_execed(process);
+	ret_result->exec_seen = advising.guard.saw_exec || (r == -ESRCH && has_execed(process));
+	advising_end(&advising);
 	run_tell_progress(run, clock_usec());
-	pages_done(&run->pages);
 	result_end(ret_result);
 	return r;
 }

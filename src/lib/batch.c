@@ -3,7 +3,6 @@
 
 #include "clock.h"
 #include "page-size.h"
-#include "run.h"
 
 #include <memhint/map.h>
 
@@ -21,8 +20,7 @@ static int see_huge(const struct page_run *run, void *userdata)
 	return *found;
 }
 
-/* Whether a cut at @address would split a huge page. Unknown counts as yes. */
-static bool cut_splits_huge_page(const struct run *run, uint64_t address)
+bool cut_splits_huge_page(const struct run *run, uint64_t address)
 {
 	uint64_t huge = huge_page_size(), block;
 	bool found = false;
@@ -62,7 +60,7 @@ static uint64_t run_piece(struct run *run, uint64_t end, uint64_t room, bool mus
 
 static void batch_add(struct batch *batch, struct run *run, uint64_t bytes)
 {
-	batch->places[batch->count] = (struct place){ run->index, run->offset };
+	batch->places[batch->count] = run->at;
 	batch->ranges[batch->count++] = (struct iovec){
 		.iov_base = (void *)(uintptr_t)run_address(run),
 		.iov_len = (size_t)bytes,
@@ -101,6 +99,7 @@ static int batch_fill_split(struct batch *batch, struct run *run)
 
 int batch_fill(struct batch *batch, struct run *run)
 {
+	size_t most = batch->max_count ? batch->max_count : KERNEL_IOV_MAX;
 	uint64_t allowance = run_allowance(run);
 
 	batch->count = 0;
@@ -108,7 +107,7 @@ int batch_fill(struct batch *batch, struct run *run)
 	if (run_address(run) < batch->split_end)
 		return batch_fill_split(batch, run);
 	batch->split_end = 0;
-	while (!run_is_over(run) && batch->count < KERNEL_IOV_MAX) {
+	while (!run_is_over(run) && batch->count < most) {
 		uint64_t room = allowance > batch->bytes ? allowance - batch->bytes : 0;
 		uint64_t bytes = run_piece(run, run_range_end(run), room,
 					   batch->count == 0 && run_may_exceed(run));
@@ -131,9 +130,18 @@ void batch_settle(struct batch *batch, struct run *run, uint64_t done)
 				   : &run->result->advised,
 		   done, whole + (bytes < done));
 	if (whole < batch->count) {
-		run->index = batch->places[whole].index;
-		run->offset = batch->places[whole].offset + (done - bytes);
+		run->at = batch->places[whole];
+		run->at.offset += done - bytes;
 	}
+}
+
+bool batch_retry(struct run *run)
+{
+	if (run->retries == RETRY_MAX)
+		return false;
+	run->result->retries++;
+	run_pause_until(run, clock_usec() + (RETRY_PAUSE_USEC << run->retries++));
+	return true;
 }
 
 int batch_refused(struct batch *batch, struct run *run, uint64_t length, int error)
@@ -146,19 +154,17 @@ int batch_refused(struct batch *batch, struct run *run, uint64_t length, int err
 	case EINTR:
 	case EAGAIN:
 	case EBUSY:
-		if (run->retries < RETRY_MAX) {
-			run->result->retries++;
-			run_pause_until(run, clock_usec() + (RETRY_PAUSE_USEC << run->retries++));
+		if (batch_retry(run))
 			return 0;
-		}
 		break;
 	case ESRCH:
 	case ENOSYS:
-	case EBADF:
 		return -error;
+	case EBADF:
 	case EPERM:
 	case EACCES:
-		if (!run->is_self) /* on oneself it is said of a range, a sealed mapping */
+		/* From madvise(2) they are about the range: one without a file, a sealed mapping. */
+		if (!run->is_inside)
 			return -error;
 		break;
 	}

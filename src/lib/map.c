@@ -324,6 +324,23 @@ bool map_has_pages(const struct memhint_map *map)
 	return map->want & MEMHINT_MAP_PAGES;
 }
 
+uint32_t map_want(const struct memhint_map *map)
+{
+	return map->want;
+}
+
+struct exec_marks map_exec_marks(const struct memhint_map *map)
+{
+	return map->marks;
+}
+
+int map_refresh_part(struct memhint_map *map, uint64_t start, uint64_t end)
+{
+	(void)start;
+	(void)end;
+	return map_fill(map);
+}
+
 int map_is_unchanged(const struct memhint_map *map)
 {
 	/* The text goes through the map's buffer, which holds nothing between two readings. */

@@ -10,25 +10,53 @@
 
 bool run_is_over(const struct run *run)
 {
-	return run->index == run->ranges->count;
+	return run->at.index == run->list->count;
+}
+
+static const struct range *run_range(const struct run *run)
+{
+	return &run->list->items[run->at.index];
 }
 
 uint64_t run_address(const struct run *run)
 {
-	return run->ranges->items[run->index].start + run->offset;
+	return run_range(run)->start + run->at.offset;
 }
 
 uint64_t run_range_end(const struct run *run)
 {
-	return run->ranges->items[run->index].start + run->ranges->items[run->index].length;
+	return run_range(run)->start + run_range(run)->length;
+}
+
+uint64_t run_passed(const struct run *run)
+{
+	const struct range *last;
+	uint64_t passed = 0;
+
+	if (run->at.offset) {
+		passed = run_address(run);
+	} else if (run->at.index) {
+		last = &run->list->items[run->at.index - 1];
+		passed = last->start + last->length;
+	}
+	return passed > run->floor ? passed : run->floor;
+}
+
+bool run_turn_back(struct run *run)
+{
+	if (run->list == run->ranges)
+		return false;
+	run->list = run->ranges;
+	run->at = run->rest;
+	return true;
 }
 
 void run_advance(struct run *run, uint64_t bytes)
 {
-	run->offset += bytes;
-	if (run->offset == run->ranges->items[run->index].length) {
-		run->index++;
-		run->offset = 0;
+	run->at.offset += bytes;
+	if (run->at.offset == run_range(run)->length) {
+		run->at.index++;
+		run->at.offset = 0;
 	}
 }
 
@@ -50,12 +78,14 @@ void run_fail(struct run *run, uint64_t bytes, int error)
 
 void run_skip_rest(struct run *run, enum memhint_skip reason)
 {
-	while (!run_is_over(run)) {
-		uint64_t bytes = run_range_end(run) - run_address(run);
+	do {
+		while (!run_is_over(run)) {
+			uint64_t bytes = run_range_end(run) - run_address(run);
 
-		amount_add(&run->result->skipped_by[reason], bytes, 1);
-		run_advance(run, bytes);
-	}
+			amount_add(&run->result->skipped_by[reason], bytes, 1);
+			run_advance(run, bytes);
+		}
+	} while (run_turn_back(run));
 }
 
 bool run_is_dry(const struct run *run)
@@ -89,7 +119,7 @@ bool run_tell_progress(struct run *run, uint64_t now)
 {
 	struct memhint_progress progress = {
 		.done_bytes = run_done_bytes(run),
-		.total_bytes = run->ranges->total.bytes,
+		.total_bytes = run->ranges->total.bytes + run->found_bytes,
 		.elapsed_usec = now - run->start_usec,
 	};
 

@@ -16,11 +16,18 @@ struct memhint_process;
 
 #define PROGRESS_USEC 50000u
 
+/* A place in a list of ranges: the range, and how much of it is done. */
+struct place {
+	size_t index;
+	uint64_t offset;
+};
+
 struct run {
 	struct memhint_process *process;
-	const struct memhint_ranges *ranges;
+	const struct memhint_ranges *ranges; /* the caller's */
 	int advice;
 	bool is_self;
+	bool is_inside; /* the calls are made by the target itself */
 	struct memhint_advise_options options;
 	struct memhint_result *result;
 	struct pages pages; /* for measuring, for huge pages, and to notice exec; fd -1: none */
@@ -29,15 +36,25 @@ struct run {
 	uint64_t progress_usec; /* when to tell next */
 	int retries;		/* in a row */
 
-	size_t index; /* the next range, and how much of it is done */
-	uint64_t offset;
+	const struct memhint_ranges
+		*list;	      /* in use: the caller's, or what a fresh look has found */
+	struct place at;      /* in the list: what comes next */
+	struct place rest;    /* where the caller's ranges go on after a fresh look */
+	uint64_t floor;	      /* all below this address is done with */
+	uint64_t found_bytes; /* by fresh looks, beyond the caller's ranges */
 	bool came_from_map;
 };
 
-/* The place in the ranges. */
+/* The place in the list. */
 bool run_is_over(const struct run *run);
 uint64_t run_address(const struct run *run);
 uint64_t run_range_end(const struct run *run);
+
+/* Up to where all is done with; the list must be ascending. */
+uint64_t run_passed(const struct run *run);
+
+/* From a list that is over back to the caller's ranges: false if it was that one. */
+bool run_turn_back(struct run *run);
 
 /* Moves on by @bytes within the current range. */
 void run_advance(struct run *run, uint64_t bytes);
@@ -45,7 +62,7 @@ void run_advance(struct run *run, uint64_t bytes);
 /* The next @bytes of the current range have failed with the positive errno @error. */
 void run_fail(struct run *run, uint64_t bytes, int error);
 
-/* Everything that is left is not tried, for @reason. */
+/* Everything that is left, in the list and after it, is not tried, for @reason. */
 void run_skip_rest(struct run *run, enum memhint_skip reason);
 
 bool run_is_dry(const struct run *run);
