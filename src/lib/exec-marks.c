@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* The stat of the main thread alone: that of the process adds up all threads. An fd or -errno. */
+/* The stat of the main thread alone: that of the process adds up all threads. */
 int exec_marks_open(const struct memhint_process *process)
 {
 	char path[48];
@@ -43,4 +43,10 @@ int exec_marks_read(int fd, struct exec_marks *ret_marks)
 		.env_start = stat.env_start,
 	};
 	return 0;
+}
+
+bool exec_marks_are_same(const struct exec_marks *a, const struct exec_marks *b)
+{
+	return a->start_code == b->start_code && a->start_stack == b->start_stack &&
+	       a->env_start == b->env_start;
 }

@@ -14,16 +14,12 @@ struct exec_marks {
 	uint64_t env_start;
 };
 
-/* Opens what tells the marks of a process, again and again: an fd or a negative errno. */
+/* Opens what they are read from, which serves until the process ends: an fd or a negative errno. */
 int exec_marks_open(const struct memhint_process *process);
 
-/* 0 or a negative errno. */
+/* 0 or a negative errno; -ESRCH the process has ended. All are 0 without ptrace access. */
 int exec_marks_read(int fd, struct exec_marks *ret_marks);
 
-static inline bool exec_marks_are_same(const struct exec_marks *a, const struct exec_marks *b)
-{
-	return a->start_code == b->start_code && a->start_stack == b->start_stack &&
-	       a->env_start == b->env_start;
-}
+bool exec_marks_are_same(const struct exec_marks *a, const struct exec_marks *b);
 
 #endif

@@ -296,7 +296,7 @@ uint64_t memhint_map_cookie(const struct memhint_map *map)
 {
 	if (map->reading.space.generation)
 		return cookie_of_space(map->process, &map->reading.space);
-	return cookie_of_fingerprint(map->process, map->reading.fingerprint);
+	return cookie_of_text(map->process, &map->marks, map->reading.fingerprint);
 }
 
 bool memhint_map_flags_known(const struct memhint_map *map)
