@@ -416,6 +416,7 @@ static void do_thread(void)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
+	int error;
 
 	if (threads == THREADS_MAX)
 		return;
@@ -423,8 +424,11 @@ static void do_thread(void)
 	atomic_fetch_add(&slot->threads, 1);
 	need(pthread_attr_init(&attributes) == 0);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	need(pthread_create(&thread, &attributes, thread_run, (void *)(random_word() | 1)) == 0);
+	error = pthread_create(&thread, &attributes, thread_run, (void *)(random_word() | 1));
 	pthread_attr_destroy(&attributes);
+	/* EAGAIN: another thread is in the midst of an exec (fs/exec.c, check_unsafe_exec()). */
+	need(error == 0 || error == EAGAIN);
+	threads -= error != 0;
 }
 
 static bool canary_is_swapped(const struct block *canary)

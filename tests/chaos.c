@@ -21,8 +21,11 @@
 #include <unistd.h>
 
 #define MIN_BYTES (16u << 10) /* of mappings to hint: what the target's blocks have at least */
-#define CALLS_KEPT 16u	      /* no canary is older */
-#define STUCK_USEC 10000000u  /* a target that does nothing for so long is stopped */
+#define IDLE_PAUSE_USEC 50u   /* canaries of all targets wait to be looked at */
+#define CONTROL_PAUSE_USEC 10000u
+#define MANAGER_NICE (-20)
+#define CALLS_KEPT 16u	     /* no canary is older */
+#define STUCK_USEC 10000000u /* a target that does nothing for so long is stopped */
 
 struct target {
 	pid_t pid;
@@ -55,6 +58,7 @@ static void target_spawn(struct target *target)
 	setpgid(target->pid, 0); /* by both, as either may be first; its children are found by it */
 	if (target->pid != 0)
 		return;
+	setpriority(PRIO_PROCESS, 0, 0);
 	if (target->slot_fd == CHAOS_SLOT_FD)
 		fcntl(CHAOS_SLOT_FD, F_SETFD, 0);
 	else
@@ -198,9 +202,19 @@ static void hits_account(struct target *target, struct chaos_account *account)
 	}
 }
 
+/* Memory goes some time before the process does. */
+static bool target_is_ending(const struct target *target)
+{
+	struct proc_stat stat;
+
+	return !memhint_process_is_alive(target->process) ||
+	       (proc_stat_read(memhint_process_dirfd(target->process), &stat) == 0 &&
+		(stat.flags & PROC_FLAG_EXITING));
+}
+
 static void outcome_account(struct run *run, struct target *target, int r)
 {
-	if (r == -ESRCH && !memhint_process_is_alive(target->process)) {
+	if (r == -ESRCH && target_is_ending(target)) {
 		target_again(target, run->account);
 	} else if (r == -ESRCH) {
 		run->account->execs_seen++;
@@ -339,10 +353,8 @@ static void hint_all(struct run *run)
 		for (size_t i = 0; i < CHAOS_TARGETS; i++)
 			any |= options->is_control ? target_leave_alone(run, &run->targets[i])
 						   : target_turn(run, &run->targets[i]);
-		if (options->is_control)
-			clock_pause(10000);
-		else if (!any)
-			sched_yield();
+		if (!any)
+			clock_pause(options->is_control ? CONTROL_PAUSE_USEC : IDLE_PAUSE_USEC);
 	} while (done(run) < options->count || clock_usec() - start < options->usec);
 	run->account->elapsed_usec = clock_usec() - start;
 	run->account->manager_cpu_usec = cpu_usec() - cpu;
@@ -362,6 +374,8 @@ void chaos_run(const struct chaos_options *options, struct chaos_account *ret_ac
 
 	*ret_account = (struct chaos_account){};
 	must(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	/* One of nine that want two processors would seldom get to hint. */
+	must(setpriority(PRIO_PROCESS, 0, MANAGER_NICE) == 0);
 	for (size_t i = 0; i < CHAOS_TARGETS; i++)
 		target_make(&run.targets[i], &run, i + 1);
 	for (size_t i = 0; i < CHAOS_TARGETS; i++)
@@ -370,4 +384,5 @@ void chaos_run(const struct chaos_options *options, struct chaos_account *ret_ac
 	hint_all(&run);
 	for (size_t i = 0; i < CHAOS_TARGETS; i++)
 		target_finish(&run, &run.targets[i]);
+	setpriority(PRIO_PROCESS, 0, 0);
 }
