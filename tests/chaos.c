@@ -148,6 +148,11 @@ static void call_account(struct run *run, const struct memhint_result *result, i
 		account->stale_before++;
 }
 
+static bool call_provokes(const struct run *run, uint64_t call)
+{
+	return run->options.provoke_every && call % run->options.provoke_every == 0;
+}
+
 /* One look and one call of memhint_advise(); 0 or its error. */
 static int target_hint(struct run *run, struct target *target, uint64_t call)
 {
@@ -171,7 +176,7 @@ static int target_hint(struct run *run, struct target *target, uint64_t call)
 		return r;
 	r = memhint_select(target->process, map, &filter, advice, &ranges);
 	if (r == 0) {
-		if (run->options.provoke_every && call % run->options.provoke_every == 0) {
+		if (call_provokes(run, call)) {
 			target_provoke(target, call);
 			run->account->provoked++;
 		}
@@ -185,8 +190,9 @@ static int target_hint(struct run *run, struct target *target, uint64_t call)
 }
 
 /* Whose fault each canary that was hit is: of a call that said so, or of one that did not. */
-static void hits_account(struct target *target, struct chaos_account *account)
+static void hits_account(const struct run *run, struct target *target)
 {
+	struct chaos_account *account = run->account;
 	uint64_t count = target->slot->hit_count;
 
 	must(count - target->hits_counted <= CHAOS_HITS);
@@ -195,10 +201,12 @@ static void hits_account(struct target *target, struct chaos_account *account)
 
 		must(!target->calls ||
 		     (call <= target->calls && target->calls - call < CALLS_KEPT));
-		if (target->calls && target->outcomes[call % CALLS_KEPT] == -ESTALE)
+		if (target->calls && target->outcomes[call % CALLS_KEPT] == -ESTALE) {
 			account->raced_and_reported++;
-		else
-			account->wrong_ranges++;
+			continue;
+		}
+		account->wrong_ranges++;
+		account->wrong_unprovoked += !call_provokes(run, call);
 	}
 }
 
@@ -248,7 +256,7 @@ static bool target_turn(struct run *run, struct target *target)
 	slot->call_ended = call;
 	target->met_epoch = slot->epoch;
 	outcome_account(run, target, r);
-	hits_account(target, run->account);
+	hits_account(run, target);
 	return true;
 }
 
@@ -302,7 +310,7 @@ static void target_finish(struct run *run, struct target *target)
 	while (slot->epoch % 2 && slot->epoch == target->met_epoch &&
 	       memhint_process_is_alive(target->process))
 		sched_yield();
-	hits_account(target, account);
+	hits_account(run, target);
 	account->canaries += slot->canaries;
 	account->operations += slot->operations;
 	account->forks += slot->forks;

@@ -48,6 +48,7 @@ struct chaos_account {
 	uint64_t canaries;
 	uint64_t provoked;	     /* calls that waited for canaries */
 	uint64_t wrong_ranges;	     /* canaries advised by calls that said nothing of it */
+	uint64_t wrong_unprovoked;   /* part of these, by calls that had not waited for canaries */
 	uint64_t raced_and_reported; /* canaries advised by calls that failed with -ESTALE */
 
 	uint64_t operations; /* of the targets */
