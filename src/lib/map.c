@@ -12,7 +12,6 @@
 #include <memhint/process.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define WANT_ALL (MEMHINT_MAP_NAMES | MEMHINT_MAP_FLAGS | MEMHINT_MAP_PAGES | MEMHINT_MAP_UNPACED)
@@ -351,6 +350,23 @@ bool map_has_names(const struct memhint_map *map)
 bool map_has_pages(const struct memhint_map *map)
 {
 	return map->want & MEMHINT_MAP_PAGES;
+}
+
+uint32_t map_want(const struct memhint_map *map)
+{
+	return map->want;
+}
+
+struct exec_marks map_exec_marks(const struct memhint_map *map)
+{
+	return map->marks;
+}
+
+int map_refresh_part(struct memhint_map *map, uint64_t start, uint64_t end)
+{
+	(void)start;
+	(void)end;
+	return map_fill(map);
 }
 
 int map_is_unchanged(const struct memhint_map *map)
