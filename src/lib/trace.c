@@ -41,19 +41,9 @@
  */
 static _Thread_local struct leftover {
 	pid_t tid;
-	pid_t pid;
+	bool is_leader;
 } leftovers[LEFTOVER_LIMIT];
 static _Thread_local size_t leftover_count;
-
-static bool take_leftover(pid_t tid)
-{
-	for (size_t i = 0; i < leftover_count; i++)
-		if (leftovers[i].tid == tid) {
-			leftovers[i] = leftovers[--leftover_count];
-			return true;
-		}
-	return false;
-}
 
 struct waiting {
 	unsigned int looks;
@@ -103,21 +93,17 @@ static uint64_t thread_turns(const struct trace *trace, pid_t tid)
 	return turns;
 }
 
-/* The thread that traces one; 0 if none does, or it has ended. */
-static pid_t thread_tracer(pid_t tid)
+static bool thread_is_traced(const struct trace *trace, pid_t tid)
 {
-	char path[32], text[8192];
+	char path[64], text[8192];
 	const char *line;
-	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	n = fd_read_file_at(AT_FDCWD, path, text, sizeof(text));
-	if (n == -EFBIG) /* it is among the first lines */
+	snprintf(path, sizeof(path), "task/%d/status", tid);
+	/* It is among the first lines: what does not fit does not matter. */
+	if (fd_read_file_at(memhint_process_dirfd(trace->process), path, text, sizeof(text)) < 0)
 		text[sizeof(text) - 1] = '\0';
-	else if (n < 0)
-		return 0;
 	line = strstr(text, "\nTracerPid:");
-	return line ? (pid_t)strtol(line + 11, NULL, 10) : 0;
+	return line && strtol(line + 11, NULL, 10) != 0;
 }
 
 static struct trace_thread *thread_add(struct trace *trace, pid_t tid)
@@ -136,17 +122,6 @@ static struct trace_thread *thread_add(struct trace *trace, pid_t tid)
 	thread = &trace->threads[trace->count++];
 	*thread = (struct trace_thread){ .tid = tid };
 	return thread;
-}
-
-/* Finds a thread; listings have them in the same order, so it is mostly the one at @expected. */
-static struct trace_thread *thread_find(const struct trace *trace, pid_t tid, size_t expected)
-{
-	if (expected < trace->count && trace->threads[expected].tid == tid)
-		return &trace->threads[expected];
-	for (size_t i = 0; i < trace->count; i++)
-		if (trace->threads[i].tid == tid)
-			return &trace->threads[i];
-	return NULL;
 }
 
 static void thread_drop(struct trace *trace, size_t index)
@@ -170,30 +145,6 @@ static bool sleeps_on(const struct trace *trace, struct trace_thread *thread)
 }
 
 /*
- * Why a thread could not be seized: a negative errno, -ESRCH if it has ended, 0 if another try may do, 1
- * if it is seized already.
- */
-static int thread_refused(const struct trace *trace, const struct trace_thread *thread, int error)
-{
-	struct proc_stat stat;
-	pid_t tracer;
-
-	if (error != EPERM)
-		return -error;
-	tracer = thread_tracer(thread->tid);
-	/* It was seized under another number, and took this one over by an exec. */
-	if (tracer == gettid() && (trace->listing > 1 || take_leftover(thread->tid)))
-		return 1;
-	if (tracer != 0)
-		return -EBUSY;
-	if (thread_stat(trace, thread->tid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X' ||
-	    stat.flags & PROC_FLAG_EXITING)
-		return -ESRCH;
-	/* Or it was ending, and another thread lives on under its number. */
-	return thread->refusals > 2 ? -EPERM : 0;
-}
-
-/*
  * Seizes and interrupts one thread, if it can be stopped now. -ESRCH it has ended, or is about to; another
  * negative errno if it cannot be traced.
  */
@@ -201,7 +152,7 @@ static int thread_seize(struct trace *trace, struct trace_thread *thread)
 {
 	struct proc_stat stat;
 	unsigned long options = 0;
-	int r = thread_stat(trace, thread->tid, &stat);
+	int r = thread_stat(trace, thread->tid, &stat), error;
 
 	if (r == -ENOENT || r == -ESRCH)
 		return -ESRCH;
@@ -223,124 +174,96 @@ static int thread_seize(struct trace *trace, struct trace_thread *thread)
 	if (is_leader(trace, thread->tid) && stat.num_threads > 1)
 		options = PTRACE_O_TRACEEXIT;
 	if (ptrace(PTRACE_SEIZE, thread->tid, NULL, options) < 0) {
-		thread->refusals++;
-		r = thread_refused(trace, thread, errno);
-		if (r <= 0)
-			return r;
+		error = errno;
+		if (error != EPERM)
+			return -error;
+		if (thread_is_traced(trace, thread->tid))
+			return -EBUSY;
+		r = thread_stat(trace, thread->tid, &stat);
+		return r < 0 || stat.state == 'Z' || stat.state == 'X' ||
+				       stat.flags & PROC_FLAG_EXITING
+			       ? -ESRCH
+			       : -EPERM;
 	}
 	thread->is_seized = true;
 	ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL); /* fails only where it has ended */
 	return 0;
 }
 
-enum news {
-	NO_NEWS,
-	HAS_STOPPED,
-	HAS_ENDED,
-	HAS_GONE, /* by an exec: either it was another thread's, or its own and it has the first's number */
-};
-
-static bool is_end(const siginfo_t *info)
+/* Whether a thread has stopped: 1 and how, 0 not, -ECHILD it is not traced by the caller. */
+static int next_stop(pid_t tid, int *ret_code)
 {
-	return info->si_code == CLD_EXITED || info->si_code == CLD_KILLED ||
-	       info->si_code == CLD_DUMPED;
-}
-
-/* A zombie keeps its number, so it can be asked for by it. */
-static bool is_own_child(pid_t pid)
-{
-	char path[32], text[1024];
-	struct proc_stat stat;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	return fd_read_file_at(AT_FDCWD, path, text, sizeof(text)) >= 0 &&
-	       proc_stat_parse(text, &stat) == 0 && stat.ppid == getpid();
-}
-
-/*
- * What has become of a thread that the caller traces; a stop with its code: a signal, and an event above
- * it. Its tracer has to take note of its end before the kernel takes it away and tells the real parent;
- * but the end of a child of the caller's own is left for him to wait for.
- */
-static enum news thread_news(pid_t tid, bool leader, int *ret_code)
-{
-	/* Both at once: asked for stops only, the kernel denies that a zombie is there. */
-	int options = WSTOPPED | WEXITED | WNOHANG | __WALL;
 	siginfo_t info = {};
+	int r;
 
-	/* A first thread is only looked at, to begin with: it may be such a child. */
-	if (waitid(P_PID, (id_t)tid, &info, leader ? options | WNOWAIT : options) < 0)
-		return HAS_GONE;
+	do
+		r = waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
 	if (info.si_pid == 0)
-		return NO_NEWS;
-	if (leader && (!is_end(&info) || !is_own_child(tid))) {
-		info = (siginfo_t){};
-		if (waitid(P_PID, (id_t)tid, &info, options) < 0)
-			return HAS_GONE;
-		if (info.si_pid == 0)
-			return NO_NEWS;
-	}
-	*ret_code = info.si_status;
-	return is_end(&info) ? HAS_ENDED : HAS_STOPPED;
+		return 0;
+	*ret_code = info.si_status; /* a signal, and an event above it */
+	return 1;
 }
 
 /*
- * Lets go of a thread that was not in a stop before, if it is in one now or has gone. One whose number an
- * exec has taken away may go on under that of the first thread, which is looked for then.
+ * Whether a thread has ended; takes note of it, as its tracer has to before the kernel takes it away and
+ * tells the real parent. A child of the caller's own stays for him to wait for.
  */
-static bool let_go_later(pid_t *tid, pid_t pid)
+static bool has_ended(pid_t tid, bool leader)
 {
-	int code;
+	siginfo_t info = {};
+	struct proc_stat stat;
+	char path[32], text[1024];
 
-	switch (thread_news(*tid, *tid == pid, &code)) {
-	case HAS_STOPPED:
-		/* Without an event it is a signal that it is about to get. */
-		return ptrace(PTRACE_DETACH, *tid, NULL, (long)(code >> 8 ? 0 : code)) == 0;
-	case HAS_ENDED:
-		return true;
-	case HAS_GONE:
-		*tid = pid;
-		break;
-	case NO_NEWS:
-		break;
+	if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
+		return errno == ECHILD;
+	/* A stop of a traced thread is told of whatever was asked for. */
+	if (info.si_pid == 0 || (info.si_code != CLD_EXITED && info.si_code != CLD_KILLED &&
+				 info.si_code != CLD_DUMPED))
+		return false;
+	if (leader) {
+		/* The number is its own as long as nobody has waited for it. */
+		snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+		if (fd_read_file_at(AT_FDCWD, path, text, sizeof(text)) >= 0 &&
+		    proc_stat_parse(text, &stat) == 0 && stat.ppid == getpid())
+			return true;
 	}
-	/* The caller's own children can be waited for also when they are not traced. */
-	return *tid == pid && thread_tracer(pid) != gettid();
+	waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL);
+	return true;
+}
+
+/* Lets go of a thread that was not in a stop before, if it is in one now or has ended. */
+static bool let_go_later(pid_t tid, bool leader)
+{
+	int code, r = next_stop(tid, &code);
+
+	if (r > 0) {
+		int signal = code >> 8 ? 0 : code;
+
+		if (ptrace(PTRACE_DETACH, tid, NULL, (long)signal) == 0)
+			return true;
+	}
+	return r == -ECHILD || has_ended(tid, leader);
 }
 
 static void reap_leftovers(void)
 {
 	for (size_t i = leftover_count; i-- > 0;)
-		if (let_go_later(&leftovers[i].tid, leftovers[i].pid))
+		if (let_go_later(leftovers[i].tid, leftovers[i].is_leader))
 			leftovers[i] = leftovers[--leftover_count];
 }
 
 /* What a thread that is not held yet has come to. 1: it is no longer to be waited for. */
-static int thread_look(struct trace *trace, struct trace_thread *thread)
+static int thread_look(const struct trace *trace, struct trace_thread *thread)
 {
-	struct trace_thread *first;
-	int code;
+	int code, r = next_stop(thread->tid, &code);
 
-	switch (thread_news(thread->tid, is_leader(trace, thread->tid), &code)) {
-	case NO_NEWS:
-		return 0;
-	case HAS_ENDED:
-		return 1;
-	case HAS_GONE:
-		if (is_leader(trace, thread->tid))
-			return 1;
-		/* It may go on under the number of the first thread. */
-		first = thread_find(trace, memhint_process_pid(trace->process), 0);
-		if (first) {
-			first->is_held = first->is_ended = false;
-			first->is_seized = thread_tracer(first->tid) == gettid();
-			return 1;
-		}
-		thread->tid = memhint_process_pid(trace->process);
-		return thread_tracer(thread->tid) != gettid();
-	case HAS_STOPPED:
-		break;
-	}
+	if (r < 0)
+		return r == -ECHILD ? 1 : r;
+	if (r == 0)
+		return has_ended(thread->tid, is_leader(trace, thread->tid));
 	switch (code >> 8) {
 	case PTRACE_EVENT_STOP:
 		thread->is_held = true;
@@ -373,14 +296,11 @@ static ssize_t look_at_all(struct trace *trace, bool thorough)
 		struct trace_thread *thread = &trace->threads[i];
 		int r = 0;
 
-		if (thread->is_seized) {
-			if (!thread->is_held || thorough)
-				r = thread_look(trace, thread);
-			/* As in let_go_later(). */
-			if (r == 0 && thorough && is_leader(trace, thread->tid) &&
-			    thread_tracer(thread->tid) != gettid())
-				r = 1;
-		} else if (!thread->is_ended)
+		if (thread->is_held)
+			r = thorough && has_ended(thread->tid, is_leader(trace, thread->tid));
+		else if (thread->is_seized)
+			r = thread_look(trace, thread);
+		else if (!thread->is_ended)
 			r = thread_seize(trace, thread);
 		if (r == 1 || r == -ESRCH) {
 			thread_drop(trace, i);
@@ -394,13 +314,24 @@ static ssize_t look_at_all(struct trace *trace, bool thorough)
 	return open;
 }
 
-/* Seizes what a listing of the threads has and was not known: how many, or a negative errno. */
-static ssize_t list_threads(struct trace *trace, size_t *ret_listed)
+/* Finds a thread; listings have them in the same order, so it is mostly the one at @expected. */
+static struct trace_thread *thread_find(const struct trace *trace, pid_t tid, size_t expected)
+{
+	if (expected < trace->count && trace->threads[expected].tid == tid)
+		return &trace->threads[expected];
+	for (size_t i = 0; i < trace->count; i++)
+		if (trace->threads[i].tid == tid)
+			return &trace->threads[i];
+	return NULL;
+}
+
+/* Seizes what a listing of the threads has and was not known. How many, or a negative errno. */
+static ssize_t list_threads(struct trace *trace)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	int fd = fd_opendir_at(memhint_process_dirfd(trace->process), "task", &dir);
 	struct dirent *entry;
-	size_t expected = 0, listed = 0;
+	size_t expected = 0;
 	ssize_t found = 0;
 
 	if (fd < 0)
@@ -429,29 +360,35 @@ static ssize_t list_threads(struct trace *trace, size_t *ret_listed)
 		if (r < 0)
 			return r;
 		thread->listing = trace->listing;
-		listed++;
 		expected = (size_t)(thread - trace->threads) + 1;
 	}
-	*ret_listed = listed;
 	return found;
 }
 
 /*
- * Lets go of threads that the last listing, a whole one, did not have: their numbers had been those of
- * threads of this process, but belong to others now.
+ * Threads that the last listing did not have. Their numbers had been those of threads of this process,
+ * but belong to others now, or to nobody.
  */
-static void drop_strays(struct trace *trace)
+static bool drop_strays(struct trace *trace)
 {
-	for (size_t i = trace->count; i-- > 0;) {
+	bool any = false;
+
+	for (size_t i = 0; i < trace->count;) {
 		struct trace_thread *thread = &trace->threads[i];
 
-		if (thread->listing == trace->listing)
+		if (thread->listing == trace->listing) {
+			i++;
 			continue;
-		if (!thread->is_seized || ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) == 0)
-			thread_drop(trace, i);
-		else
+		}
+		any = true;
+		if (thread->is_seized && ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) < 0) {
 			thread->is_held = false; /* it ends, which is looked for next time */
+			i++;
+			continue;
+		}
+		thread_drop(trace, i);
 	}
+	return any;
 }
 
 /* Whether all are in the stop in which they were seen: an exec or SIGKILL takes them out of it. */
@@ -484,8 +421,6 @@ static bool are_held(struct trace *trace)
 static int is_complete(struct trace *trace)
 {
 	struct proc_stat stat;
-	size_t listed = 1;
-	ssize_t found;
 	int r = proc_stat_read(memhint_process_dirfd(trace->process), &stat);
 
 	if (r < 0)
@@ -493,20 +428,17 @@ static int is_complete(struct trace *trace)
 	/* The one thread of a process needs no listing: its number is that of the pidfd. */
 	if (stat.num_threads != 1 || trace->count != 1 ||
 	    !is_leader(trace, trace->threads[0].tid)) {
-		found = list_threads(trace, &listed);
-		if (found != 0)
-			return found < 0 ? (int)found : 0;
+		ssize_t found = list_threads(trace);
+
+		if (found < 0)
+			return (int)found;
+		if (found > 0 || drop_strays(trace))
+			return 0;
 		r = proc_stat_read(memhint_process_dirfd(trace->process), &stat);
 		if (r < 0)
 			return r == -ENOENT ? -ESRCH : r;
 	}
-	if (stat.num_threads != listed)
-		return 0;
-	if (listed != trace->count) {
-		drop_strays(trace);
-		return 0;
-	}
-	if (!are_held(trace))
+	if (!are_held(trace) || stat.num_threads != trace->count)
 		return 0;
 	return memhint_process_is_alive(trace->process) ? 1 : -ESRCH;
 }
@@ -514,7 +446,6 @@ static int is_complete(struct trace *trace)
 int trace_begin(struct trace *trace, struct memhint_process *process)
 {
 	struct proc_stat stat;
-	size_t listed;
 	ssize_t n;
 	int r;
 
@@ -524,7 +455,7 @@ int trace_begin(struct trace *trace, struct memhint_process *process)
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
 	trace->was_stopped = stat.state == 'T';
-	n = list_threads(trace, &listed);
+	n = list_threads(trace);
 	if (n > 0 && memhint_process_is_alive(process))
 		return 0;
 	trace_end(trace);
@@ -573,13 +504,13 @@ void trace_let_go(struct trace *trace)
 void trace_end(struct trace *trace)
 {
 	uint64_t deadline_usec = clock_usec() + LET_GO_USEC;
-	pid_t pid = trace->process ? memhint_process_pid(trace->process) : 0;
 	struct waiting waiting = {};
 
 	trace_let_go(trace);
 	while (trace->count) {
 		for (size_t i = trace->count; i-- > 0;)
-			if (let_go_later(&trace->threads[i].tid, pid))
+			if (let_go_later(trace->threads[i].tid,
+					 is_leader(trace, trace->threads[i].tid)))
 				thread_drop(trace, i);
 		/* With no room left to remember them they must be waited for. */
 		if (wait_a_little(&waiting, deadline_usec) < 0 &&
@@ -589,7 +520,7 @@ void trace_end(struct trace *trace)
 	for (size_t i = 0; i < trace->count; i++)
 		leftovers[leftover_count++] = (struct leftover){
 			.tid = trace->threads[i].tid,
-			.pid = pid,
+			.is_leader = is_leader(trace, trace->threads[i].tid),
 		};
 	free(trace->threads);
 	*trace = (struct trace){};
@@ -601,16 +532,15 @@ int trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec, in
 	int code, r;
 
 	for (;;) {
-		switch (thread_news(tid, is_leader(trace, tid), &code)) {
-		case HAS_STOPPED:
+		r = next_stop(tid, &code);
+		if (r > 0) {
 			*ret_status = code << 8 | 0x7f;
 			return 0;
-		case HAS_ENDED:
-		case HAS_GONE:
-			return -ESRCH;
-		case NO_NEWS:
-			break;
 		}
+		if (r == -ECHILD || (r == 0 && has_ended(tid, is_leader(trace, tid))))
+			return -ESRCH;
+		if (r < 0)
+			return r;
 		r = wait_a_little(&waiting, deadline_usec);
 		if (r < 0)
 			return r;
