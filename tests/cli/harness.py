@@ -298,4 +298,5 @@ def common_target_complaints(verb, *extra):
     complains(5, "no process matches", verb, *extra, "--comm", "no-such-name-anywhere")
     complains(5, "no process matches", verb, *extra, "--exe", "/no/such/*/program")
     complains(5, "no process matches", verb, *extra, "--unit", "no-such-unit")
-    complains(5, "no process matches", verb, *extra, "--cgroup", "/no/such/group")
+    complains(5, "no control group '/no/such/group'", verb, *extra, "--cgroup", "/no/such/group")
+    complains(5, "no control group '/no/such/group'", verb, *extra, "--cgroup", "/no/such/group", "--comm", "no-such")
