@@ -33,10 +33,10 @@ struct inject_registers {
 
 /* Instructions of the target that are used. 0: not found. */
 struct inject_code {
-	uint64_t call;	       /* makes a system call, then returns */
-	uint64_t restorer;     /* makes the system call rt_sigreturn */
-	unsigned int pops;     /* words that @call takes off the stack before it returns */
-	unsigned int reserved; /* zero */
+	uint64_t call;		     /* makes a system call, then returns */
+	uint64_t restorer;	     /* makes the system call rt_sigreturn */
+	unsigned int pops;	     /* words that @call takes off the stack before it returns */
+	unsigned int restorer_bytes; /* of @restorer, to the end of its call */
 };
 
 /* What makes the thread go on by itself, should the tracer die. */

@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "fd.h"
 #include "parse.h"
+#include "process-internal.h"
 #include "procfile.h"
 #include "uapi.h"
 
@@ -297,6 +298,11 @@ static bool threads_are_in_state(int dirfd, char state)
 		any = true;
 	}
 	return any;
+}
+
+bool process_is_frozen(const struct memhint_process *process)
+{
+	return cgroup_is_frozen(process->dirfd);
 }
 
 bool memhint_process_is_stopped(const struct memhint_process *process)
