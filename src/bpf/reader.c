@@ -2,12 +2,11 @@
 #include "reader.h"
 
 #include "cleanup.h"
+#include "link.h"
 
 #include <errno.h>
-#include <linux/bpf.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -113,51 +112,6 @@ void vma_reader_close(struct vma_reader *reader)
 	close_fd(&reader->map_fd);
 }
 
-/*
- * A link ties a program to a process; the descriptor that it gives is read to run the program once.
- */
-static int link_create(int program_fd, pid_t pid, bool all_threads)
-{
-	union bpf_iter_link_info info;
-	union bpf_attr attr;
-	int fd;
-
-	memset(&info, 0, sizeof(info));
-	if (all_threads)
-		info.task.pid = (uint32_t)pid;
-	else
-		info.task.tid = (uint32_t)pid;
-	memset(&attr, 0, sizeof(attr));
-	attr.link_create.prog_fd = (uint32_t)program_fd;
-	attr.link_create.attach_type = BPF_TRACE_ITER;
-	attr.link_create.iter_info = (uintptr_t)&info;
-	attr.link_create.iter_info_len = sizeof(info);
-	fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
-	return fd < 0 ? -errno : fd;
-}
-
-static int iter_create(int link_fd)
-{
-	union bpf_attr attr;
-	int fd;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.iter_create.link_fd = (uint32_t)link_fd;
-	fd = (int)syscall(SYS_bpf, BPF_ITER_CREATE, &attr, sizeof(attr));
-	return fd < 0 ? -errno : fd;
-}
-
-/* Reads what the program writes: bytes, 0 at the end, or a negative errno. */
-static ssize_t iter_read(int iter_fd, void *buffer, size_t size)
-{
-	ssize_t n;
-
-	do
-		n = read(iter_fd, buffer, size);
-	while (n < 0 && (errno == EINTR || errno == EAGAIN));
-	return n < 0 ? -errno : n;
-}
-
 /* Runs a program that writes nothing. */
 static int link_run(int link_fd)
 {
@@ -196,7 +150,7 @@ int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
 	 * begins its last buffer again. Over all threads it ends, and the program leaves out all
 	 * but the first.
 	 */
-	reader->link_fd = link_create(reader->program_fd, pid, reader->way == BPF_ROOM_SEQ);
+	reader->link_fd = link_create_pid(reader->program_fd, pid, reader->way == BPF_ROOM_SEQ);
 	if (reader->link_fd < 0)
 		return reader->link_fd;
 	if (reader->way == BPF_ROOM_RUN)
@@ -308,7 +262,7 @@ void vma_reader_end(struct vma_reader *reader)
 
 int vma_reader_head(struct vma_reader *reader, pid_t pid)
 {
-	_cleanup_close_ int link_fd = link_create(reader->head_program_fd, pid, false);
+	_cleanup_close_ int link_fd = link_create_pid(reader->head_program_fd, pid, false);
 	int r;
 
 	if (link_fd < 0)

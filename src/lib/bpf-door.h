@@ -6,8 +6,8 @@
 #include "bpf-room.h"
 
 /*
- * Finds the BPF room once in the life of the process, whatever comes of it; threads are welcome.
- * 0; -ENOENT it is not installed; -EPROTO it is of another version.
+ * Finds the BPF room once in the life of the process; threads are welcome. 0; -ENOENT it is not
+ * installed; -EPROTO it is of another version; -EMFILE, -ENFILE, -ENOMEM it is looked for again.
  */
 int bpf_door_open(const struct bpf_room **ret_room);
 

@@ -299,6 +299,25 @@ static int add_fingerprint(const struct maps_record *record, void *userdata)
 	return 0;
 }
 
+int map_read_fingerprint(const struct memhint_process *process, struct maps_buffer *buffer,
+			 uint64_t *ret_fingerprint)
+{
+	/* One that was open before would show the address space that it was opened on. */
+	_cleanup_close_ int fd = map_text_open(process, "maps");
+	uint64_t fingerprint = 0;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = maps_file_read(fd, MAPS_TEXT_MAPS, false, buffer, add_fingerprint, &fingerprint);
+	if (r < 0)
+		return r;
+	if (!fingerprint)
+		return -ESRCH;
+	*ret_fingerprint = fingerprint;
+	return 0;
+}
+
 int map_read_is_same(struct map_source *source, const struct map_reading *reading)
 {
 	const struct memhint_process *process = source->process;

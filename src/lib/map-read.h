@@ -53,6 +53,13 @@ int map_read(struct map_source *source, const struct map_wanted *wanted, struct 
 /* Whether the list is the one that @reading was about: 1, 0, or a negative errno if that is not known. */
 int map_read_is_same(struct map_source *source, const struct map_reading *reading);
 
+/*
+ * Only the fingerprint, of the address space that the process has now. 0 or a negative errno; -ESRCH
+ * also if exec replaced it meanwhile.
+ */
+int map_read_fingerprint(const struct memhint_process *process, struct maps_buffer *buffer,
+			 uint64_t *ret_fingerprint);
+
 /* Opens "maps" or "smaps" of a process: an fd or a negative errno, -ESRCH if it has ended. */
 int map_text_open(const struct memhint_process *process, const char *name);
 

@@ -1,31 +1,548 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Sources: ptrace(2), and kernel/ptrace.c, kernel/signal.c and kernel/exit.c for what it leaves open. No
+ * thread is ever seized with PTRACE_O_EXITKILL: when the tracer dies the kernel lets go of all, at any
+ * moment.
+ */
 #include "trace.h"
 
+#include "cleanup.h"
+#include "clock.h"
+#include "fd.h"
+#include "procfile.h"
+
+#include <memhint/process.h>
+
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128
+#endif
+
+#define SPINS 64 /* looks without a pause in between: most threads stop within them */
+#define LONGEST_PAUSE_USEC 200
+#define LET_GO_USEC 1000000 /* for threads to come to the stop in which they can be let go */
+#define LEFTOVER_LIMIT 256
+
+/*
+ * Threads that could not be let go in time: only a stopped thread can, and one in a sleep that nothing
+ * interrupts stops when it wakes. It is looked after when the same thread of the caller traces again;
+ * should that end, the kernel lets go.
+ */
+static _Thread_local struct leftover {
+	pid_t tid;
+	bool is_leader;
+} leftovers[LEFTOVER_LIMIT];
+static _Thread_local size_t leftover_count;
+
+struct waiting {
+	unsigned int looks;
+};
+
+/* Between two looks. -ETIMEDOUT when the time is up. */
+static int wait_a_little(struct waiting *waiting, uint64_t deadline_usec)
+{
+	uint64_t pause_usec;
+
+	if (waiting->looks++ < SPINS) {
+		sched_yield();
+		return 0;
+	}
+	if (clock_usec() >= deadline_usec)
+		return -ETIMEDOUT;
+	pause_usec = (waiting->looks - SPINS) * 10;
+	clock_pause(pause_usec < LONGEST_PAUSE_USEC ? pause_usec : LONGEST_PAUSE_USEC);
+	return 0;
+}
+
+static bool is_leader(const struct trace *trace, pid_t tid)
+{
+	return tid == memhint_process_pid(trace->process);
+}
+
+static int thread_stat(const struct trace *trace, pid_t tid, struct proc_stat *ret_stat)
+{
+	char path[64], text[1024];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "task/%d/stat", tid);
+	n = fd_read_file_at(memhint_process_dirfd(trace->process), path, text, sizeof(text));
+	return n < 0 ? (int)n : proc_stat_parse(text, ret_stat);
+}
+
+/* How often a thread had a processor; 0 if the kernel does not count it. */
+static uint64_t thread_turns(const struct trace *trace, pid_t tid)
+{
+	char path[64], text[128];
+	unsigned long long turns;
+
+	snprintf(path, sizeof(path), "task/%d/schedstat", tid);
+	if (fd_read_file_at(memhint_process_dirfd(trace->process), path, text, sizeof(text)) < 0 ||
+	    sscanf(text, "%*u %*u %llu", &turns) != 1)
+		return 0;
+	return turns;
+}
+
+static bool thread_is_traced(const struct trace *trace, pid_t tid)
+{
+	char path[64], text[8192];
+	const char *line;
+
+	snprintf(path, sizeof(path), "task/%d/status", tid);
+	/* It is among the first lines: what does not fit does not matter. */
+	if (fd_read_file_at(memhint_process_dirfd(trace->process), path, text, sizeof(text)) < 0)
+		text[sizeof(text) - 1] = '\0';
+	line = strstr(text, "\nTracerPid:");
+	return line && strtol(line + 11, NULL, 10) != 0;
+}
+
+static struct trace_thread *thread_add(struct trace *trace, pid_t tid)
+{
+	struct trace_thread *thread;
+
+	if (trace->count == trace->capacity) {
+		size_t capacity = trace->capacity ? 2 * trace->capacity : 16;
+
+		thread = reallocarray(trace->threads, capacity, sizeof(*thread));
+		if (!thread)
+			return NULL;
+		trace->threads = thread;
+		trace->capacity = capacity;
+	}
+	thread = &trace->threads[trace->count++];
+	*thread = (struct trace_thread){ .tid = tid };
+	return thread;
+}
+
+static void thread_drop(struct trace *trace, size_t index)
+{
+	trace->count--;
+	memmove(&trace->threads[index], &trace->threads[index + 1],
+		(trace->count - index) * sizeof(*trace->threads));
+}
+
+/*
+ * Whether a thread sleeps on and on in a way that nothing interrupts, as the parent in vfork(2) does
+ * until its child is done. It would stop only when that is over, and could not be let go before.
+ */
+static bool sleeps_on(const struct trace *trace, struct trace_thread *thread)
+{
+	uint64_t turns = thread_turns(trace, thread->tid);
+	bool is_same = turns == thread->turns || thread->turns == 0;
+
+	thread->turns = turns;
+	return is_same;
+}
+
+/*
+ * Seizes and interrupts one thread, if it can be stopped now. -ESRCH it has ended, or is about to; another
+ * negative errno if it cannot be traced.
+ */
+static int thread_seize(struct trace *trace, struct trace_thread *thread)
+{
+	struct proc_stat stat;
+	unsigned long options = 0;
+	int r = thread_stat(trace, thread->tid, &stat), error;
+
+	if (r == -ENOENT || r == -ESRCH)
+		return -ESRCH;
+	if (r < 0)
+		return r;
+	if (stat.state == 'Z' && is_leader(trace, thread->tid) && stat.num_threads > 1) {
+		thread->is_ended = true;
+		return 0;
+	}
+	/*
+	 * One that is ending must not be seized: a first thread would stay ours to wait for as long
+	 * as the others live, and the real parent would not be told of their end.
+	 */
+	if (stat.state == 'Z' || stat.state == 'X' || stat.flags & PROC_FLAG_EXITING)
+		return -ESRCH;
+	if (stat.state == 'D' && sleeps_on(trace, thread))
+		return 0;
+	/* For the same reason it is caught should it be on its way to its end now. */
+	if (is_leader(trace, thread->tid) && stat.num_threads > 1)
+		options = PTRACE_O_TRACEEXIT;
+	if (ptrace(PTRACE_SEIZE, thread->tid, NULL, options) < 0) {
+		error = errno;
+		if (error != EPERM)
+			return -error;
+		if (thread_is_traced(trace, thread->tid))
+			return -EBUSY;
+		r = thread_stat(trace, thread->tid, &stat);
+		return r < 0 || stat.state == 'Z' || stat.state == 'X' ||
+				       stat.flags & PROC_FLAG_EXITING
+			       ? -ESRCH
+			       : -EPERM;
+	}
+	thread->is_seized = true;
+	ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL); /* fails only where it has ended */
+	return 0;
+}
+
+/* Whether a thread has stopped: 1 and how, 0 not, -ECHILD it is not traced by the caller. */
+static int next_stop(pid_t tid, int *ret_code)
+{
+	siginfo_t info = {};
+	int r;
+
+	do
+		r = waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	if (info.si_pid == 0)
+		return 0;
+	*ret_code = info.si_status; /* a signal, and an event above it */
+	return 1;
+}
+
+/*
+ * Whether a thread has ended; takes note of it, as its tracer has to before the kernel takes it away and
+ * tells the real parent. A child of the caller's own stays for him to wait for.
+ */
+static bool has_ended(pid_t tid, bool leader)
+{
+	siginfo_t info = {};
+	struct proc_stat stat;
+	char path[32], text[1024];
+
+	if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
+		return errno == ECHILD;
+	/* A stop of a traced thread is told of whatever was asked for. */
+	if (info.si_pid == 0 || (info.si_code != CLD_EXITED && info.si_code != CLD_KILLED &&
+				 info.si_code != CLD_DUMPED))
+		return false;
+	if (leader) {
+		/* The number is its own as long as nobody has waited for it. */
+		snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+		if (fd_read_file_at(AT_FDCWD, path, text, sizeof(text)) >= 0 &&
+		    proc_stat_parse(text, &stat) == 0 && stat.ppid == getpid())
+			return true;
+	}
+	waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL);
+	return true;
+}
+
+/* Lets go of a thread that was not in a stop before, if it is in one now or has ended. */
+static bool let_go_later(pid_t tid, bool leader)
+{
+	int code, r = next_stop(tid, &code);
+
+	if (r > 0) {
+		int signal = code >> 8 ? 0 : code;
+
+		if (ptrace(PTRACE_DETACH, tid, NULL, (long)signal) == 0)
+			return true;
+	}
+	return r == -ECHILD || has_ended(tid, leader);
+}
+
+static void reap_leftovers(void)
+{
+	for (size_t i = leftover_count; i-- > 0;)
+		if (let_go_later(leftovers[i].tid, leftovers[i].is_leader))
+			leftovers[i] = leftovers[--leftover_count];
+}
+
+/* What a thread that is not held yet has come to. 1: it is no longer to be waited for. */
+static int thread_look(const struct trace *trace, struct trace_thread *thread)
+{
+	int code, r = next_stop(thread->tid, &code);
+
+	if (r < 0)
+		return r == -ECHILD ? 1 : r;
+	if (r == 0)
+		return has_ended(thread->tid, is_leader(trace, thread->tid));
+	switch (code >> 8) {
+	case PTRACE_EVENT_STOP:
+		thread->is_held = true;
+		/* From now on its end is to be no stop, or SIGKILL would not end it. */
+		if (is_leader(trace, thread->tid))
+			ptrace(PTRACE_SETOPTIONS, thread->tid, NULL, NULL);
+		return 0;
+	case PTRACE_EVENT_EXIT:
+		ptrace(PTRACE_DETACH, thread->tid, NULL, NULL);
+		return 1;
+	case 0:
+		/* A signal that it was about to get before it was interrupted: it gets it. */
+		ptrace(PTRACE_CONT, thread->tid, NULL, (long)code);
+		return 0;
+	default:
+		ptrace(PTRACE_CONT, thread->tid, NULL, NULL);
+		return 0;
+	}
+}
+
+/*
+ * A look at every thread. With @thorough also at those held: one that is killed, by an exec for instance,
+ * waits for its tracer to notice, and the exec for it. How many are not held, or a negative errno.
+ */
+static ssize_t look_at_all(struct trace *trace, bool thorough)
+{
+	ssize_t open = 0;
+
+	for (size_t i = 0; i < trace->count;) {
+		struct trace_thread *thread = &trace->threads[i];
+		int r = 0;
+
+		if (thread->is_held)
+			r = thorough && has_ended(thread->tid, is_leader(trace, thread->tid));
+		else if (thread->is_seized)
+			r = thread_look(trace, thread);
+		else if (!thread->is_ended)
+			r = thread_seize(trace, thread);
+		if (r == 1 || r == -ESRCH) {
+			thread_drop(trace, i);
+			continue;
+		}
+		if (r < 0)
+			return r;
+		open += !thread->is_held && !thread->is_ended;
+		i++;
+	}
+	return open;
+}
+
+/* Finds a thread; listings have them in the same order, so it is mostly the one at @expected. */
+static struct trace_thread *thread_find(const struct trace *trace, pid_t tid, size_t expected)
+{
+	if (expected < trace->count && trace->threads[expected].tid == tid)
+		return &trace->threads[expected];
+	for (size_t i = 0; i < trace->count; i++)
+		if (trace->threads[i].tid == tid)
+			return &trace->threads[i];
+	return NULL;
+}
+
+/* Seizes what a listing of the threads has and was not known. How many, or a negative errno. */
+static ssize_t list_threads(struct trace *trace)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	int fd = fd_opendir_at(memhint_process_dirfd(trace->process), "task", &dir);
+	struct dirent *entry;
+	size_t expected = 0;
+	ssize_t found = 0;
+
+	if (fd < 0)
+		return fd == -ENOENT ? -ESRCH : fd;
+	trace->listing++;
+	while ((entry = readdir(dir))) {
+		struct trace_thread *thread;
+		pid_t tid;
+		int r = 0;
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		tid = (pid_t)strtol(entry->d_name, NULL, 10);
+		thread = thread_find(trace, tid, expected);
+		if (!thread) {
+			thread = thread_add(trace, tid);
+			if (!thread)
+				return -ENOMEM;
+			r = thread_seize(trace, thread);
+			found++;
+		}
+		if (r == -ESRCH) {
+			trace->count--; /* the one just added */
+			continue;
+		}
+		if (r < 0)
+			return r;
+		thread->listing = trace->listing;
+		expected = (size_t)(thread - trace->threads) + 1;
+	}
+	return found;
+}
+
+/*
+ * Threads that the last listing did not have. Their numbers had been those of threads of this process,
+ * but belong to others now, or to nobody.
+ */
+static bool drop_strays(struct trace *trace)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < trace->count;) {
+		struct trace_thread *thread = &trace->threads[i];
+
+		if (thread->listing == trace->listing) {
+			i++;
+			continue;
+		}
+		any = true;
+		if (thread->is_seized && ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) < 0) {
+			thread->is_held = false; /* it ends, which is looked for next time */
+			i++;
+			continue;
+		}
+		thread_drop(trace, i);
+	}
+	return any;
+}
+
+/* Whether all are in the stop in which they were seen: an exec or SIGKILL takes them out of it. */
+static bool are_held(struct trace *trace)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < trace->count; i++) {
+		struct trace_thread *thread = &trace->threads[i];
+		struct proc_stat stat;
+		siginfo_t info;
+
+		if (thread->is_ended) {
+			thread->is_ended =
+				thread_stat(trace, thread->tid, &stat) == 0 && stat.state == 'Z';
+			all = all && thread->is_ended;
+		} else if (ptrace(PTRACE_GETSIGINFO, thread->tid, NULL, &info) < 0 ||
+			   info.si_code >> 8 != PTRACE_EVENT_STOP) {
+			thread->is_held = false;
+			all = false;
+		}
+	}
+	return all;
+}
+
+/*
+ * Whether those that are held are all that there are: 1, 0 or a negative errno. A listing alone does not
+ * tell: it ends early when a thread ends meanwhile.
+ */
+static int is_complete(struct trace *trace)
+{
+	struct proc_stat stat;
+	int r = proc_stat_read(memhint_process_dirfd(trace->process), &stat);
+
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	/* The one thread of a process needs no listing: its number is that of the pidfd. */
+	if (stat.num_threads != 1 || trace->count != 1 ||
+	    !is_leader(trace, trace->threads[0].tid)) {
+		ssize_t found = list_threads(trace);
+
+		if (found < 0)
+			return (int)found;
+		if (found > 0 || drop_strays(trace))
+			return 0;
+		r = proc_stat_read(memhint_process_dirfd(trace->process), &stat);
+		if (r < 0)
+			return r == -ENOENT ? -ESRCH : r;
+	}
+	if (!are_held(trace) || stat.num_threads != trace->count)
+		return 0;
+	return memhint_process_is_alive(trace->process) ? 1 : -ESRCH;
+}
 
 int trace_begin(struct trace *trace, struct memhint_process *process)
 {
+	struct proc_stat stat;
+	ssize_t n;
+	int r;
+
+	reap_leftovers();
 	*trace = (struct trace){ .process = process };
-	return -EOPNOTSUPP;
+	r = proc_stat_read(memhint_process_dirfd(process), &stat);
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	trace->was_stopped = stat.state == 'T';
+	n = list_threads(trace);
+	if (n > 0 && memhint_process_is_alive(process))
+		return 0;
+	trace_end(trace);
+	return n < 0 ? (int)n : -ESRCH;
 }
 
 int trace_wait(struct trace *trace, uint64_t deadline_usec)
 {
-	(void)trace;
-	(void)deadline_usec;
-	return -EOPNOTSUPP;
+	struct waiting waiting = {};
+	int r;
+
+	for (;;) {
+		ssize_t open = look_at_all(trace, waiting.looks > SPINS / 2);
+
+		if (open < 0)
+			return (int)open;
+		if (!memhint_process_is_alive(trace->process))
+			return -ESRCH;
+		if (open == 0) {
+			r = is_complete(trace);
+			if (r != 0)
+				return r < 0 ? r : 0;
+		}
+		r = wait_a_little(&waiting, deadline_usec);
+		if (r < 0)
+			return r;
+	}
+}
+
+void trace_let_go(struct trace *trace)
+{
+	for (size_t i = 0; i < trace->count;) {
+		struct trace_thread *thread = &trace->threads[i];
+
+		if (!thread->is_seized || ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) == 0) {
+			thread_drop(trace, i);
+			continue;
+		}
+		/* It runs, or ends: it is let go when it stops. */
+		thread->is_held = false;
+		ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
+		i++;
+	}
 }
 
 void trace_end(struct trace *trace)
 {
+	uint64_t deadline_usec = clock_usec() + LET_GO_USEC;
+	struct waiting waiting = {};
+
+	trace_let_go(trace);
+	while (trace->count) {
+		for (size_t i = trace->count; i-- > 0;)
+			if (let_go_later(trace->threads[i].tid,
+					 is_leader(trace, trace->threads[i].tid)))
+				thread_drop(trace, i);
+		/* With no room left to remember them they must be waited for. */
+		if (wait_a_little(&waiting, deadline_usec) < 0 &&
+		    leftover_count + trace->count <= LEFTOVER_LIMIT)
+			break;
+	}
+	for (size_t i = 0; i < trace->count; i++)
+		leftovers[leftover_count++] = (struct leftover){
+			.tid = trace->threads[i].tid,
+			.is_leader = is_leader(trace, trace->threads[i].tid),
+		};
+	free(trace->threads);
 	*trace = (struct trace){};
 }
 
 int trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec, int *ret_status)
 {
-	(void)trace;
-	(void)tid;
-	(void)deadline_usec;
-	(void)ret_status;
-	return -EOPNOTSUPP;
+	struct waiting waiting = {};
+	int code, r;
+
+	for (;;) {
+		r = next_stop(tid, &code);
+		if (r > 0) {
+			*ret_status = code << 8 | 0x7f;
+			return 0;
+		}
+		if (r == -ECHILD || (r == 0 && has_ended(tid, is_leader(trace, tid))))
+			return -ESRCH;
+		if (r < 0)
+			return r;
+		r = wait_a_little(&waiting, deadline_usec);
+		if (r < 0)
+			return r;
+	}
 }

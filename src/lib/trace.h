@@ -17,6 +17,10 @@ struct trace_thread {
 	 * with no signal under way. In each of these its registers may be changed.
 	 */
 	bool is_held;
+	bool is_seized;
+	bool is_ended; /* a first thread that has ended before the others: it stays as a zombie */
+	unsigned int listing; /* the last one that had it */
+	uint64_t turns; /* of the processor, when it was found in a sleep that nothing interrupts */
 };
 
 struct trace {
@@ -24,6 +28,7 @@ struct trace {
 	struct trace_thread *threads;
 	size_t count;
 	size_t capacity;
+	unsigned int listing;
 	bool was_stopped; /* by a signal, before; it will be so again */
 };
 
@@ -36,9 +41,15 @@ int trace_begin(struct trace *trace, struct memhint_process *process);
 
 /*
  * Until every thread is held, those born meanwhile too. 0 or a negative errno, and then the caller ends
- * it: -ETIMEDOUT at @deadline_usec (clock_usec()), -ESRCH it has ended, -ENOMEM.
+ * it: -ETIMEDOUT at @deadline_usec (clock_usec()), -ESRCH it has ended, -EBUSY, -EPERM, -ENOMEM.
  */
 int trace_wait(struct trace *trace, uint64_t deadline_usec);
+
+/*
+ * Lets go of what is held now, and does not wait. For several processes: let go of all, then end all. A
+ * thread may need another process to run before it can be let go.
+ */
+void trace_let_go(struct trace *trace);
 
 /* Lets go of all threads, as they were. Also of a trace that is all zero. */
 void trace_end(struct trace *trace);
