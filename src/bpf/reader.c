@@ -17,7 +17,7 @@
 #define BUSY_TRIES 100
 #define BUSY_PAUSE_NSEC 100000
 
-/* The shortest batch that is tried when others are disturbed; a power of two, as VMA_BATCH is. */
+/* The shortest batch that is tried when others are disturbed. */
 #define LIMIT_MIN 32
 
 #define STUCK_MAX 16
@@ -135,13 +135,14 @@ static int head_check(const struct vma_head *head)
 	return head->moved ? -EAGAIN : 0;
 }
 
-int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
+int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start, uint32_t most)
 {
 	int r;
 
 	memset(reader->head, 0, sizeof(*reader->head));
 	reader->start = start;
-	reader->limit = VMA_BATCH;
+	reader->most = most && most < VMA_BATCH ? most : VMA_BATCH;
+	reader->limit = reader->most;
 	reader->is_first = true;
 	reader->is_last = false;
 	reader->stuck = 0;
@@ -215,15 +216,19 @@ static ssize_t next_run(struct vma_reader *reader, const struct vma_record **ret
 	*ret_records = batch->records;
 	reader->is_first = false;
 	reader->is_last = head->count < reader->limit;
-	if (reader->limit < VMA_BATCH)
-		reader->limit *= 2;
+	reader->limit = reader->limit < reader->most / 2 ? reader->limit * 2 : reader->most;
 	return head->count < VMA_BATCH ? head->count : VMA_BATCH;
 }
 
 static ssize_t next_seq(struct vma_reader *reader, const struct vma_record **ret_records)
 {
-	ssize_t n = iter_read(reader->iter_fd, reader->buffer, sizeof(reader->buffer));
+	/* The kernel looks no further than what fills the buffer. */
+	size_t room = reader->most * sizeof(reader->buffer[0]);
+	ssize_t n;
 	int r;
+
+	n = iter_read(reader->iter_fd, reader->buffer,
+		      room < sizeof(reader->buffer) ? room : sizeof(reader->buffer));
 
 	r = n < 0 ? (int)n : head_check(reader->head);
 	if (r < 0)

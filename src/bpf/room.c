@@ -179,7 +179,15 @@ static struct bpf_room_space head_space(const struct vma_head *head)
 
 typedef int (*room_sink)(const struct bpf_room_vma *vma, void *userdata);
 
-static int sink_vsyscall(const struct vma_head *head, room_sink sink, void *userdata)
+/* What the caller asked for. */
+struct window {
+	uint64_t start;
+	uint32_t limit;
+	room_sink sink;
+	void *userdata;
+};
+
+static int sink_vsyscall(const struct vma_head *head, const struct window *window)
 {
 	struct bpf_room_vma vma = {
 		.start = room.vsyscall.start,
@@ -190,26 +198,28 @@ static int sink_vsyscall(const struct vma_head *head, room_sink sink, void *user
 	};
 
 	/* A 32-bit process has no address that high. */
-	if (!room.vsyscall.start || head->task_size <= 1ull << 32)
+	if (!vma.start || vma.end <= window->start || head->task_size <= 1ull << 32)
 		return 0;
-	return sink(&vma, userdata);
+	return window->sink(&vma, window->userdata);
 }
 
-static int read_mappings(enum bpf_room_way way, pid_t pid, room_sink sink, void *userdata,
+static int read_mappings(enum bpf_room_way way, pid_t pid, const struct window *window,
 			 struct bpf_room_space *ret_space)
 {
 	struct vma_reader *reader = &room.ways[way].reader;
+	uint64_t last_end = window->start;
 	const struct vma_record *records;
 	struct bpf_room_vma vma;
-	uint64_t last_end = 0;
-	ssize_t n;
+	uint32_t left = window->limit;
+	bool is_full = false;
+	ssize_t n = 0;
 	int r;
 
-	r = vma_reader_begin(reader, pid, 0);
+	r = vma_reader_begin(reader, pid, window->start, window->limit);
 	if (r < 0)
 		return r;
-	while ((n = vma_reader_next(reader, &records)) > 0) {
-		for (ssize_t i = 0; i < n; i++) {
+	while (!is_full && (n = vma_reader_next(reader, &records)) > 0) {
+		for (ssize_t i = 0; i < n && !is_full; i++) {
 			/*
 			 * Where the lock was let go the kernel goes on with what holds the end of
 			 * the last mapping now: the rest of it, or it and more.
@@ -217,22 +227,24 @@ static int read_mappings(enum bpf_room_way way, pid_t pid, room_sink sink, void 
 			if (records[i].end <= last_end)
 				continue;
 			vma_convert(&room.ways[way].convert, reader->head, &records[i], &vma);
-			if (vma.start < last_end) {
+			if (last_end > window->start && vma.start < last_end) {
 				if (records[i].bits & VMA_HAS_FILE)
 					vma.offset += last_end - vma.start;
 				vma.start = last_end;
 			}
 			last_end = vma.end;
-			r = sink(&vma, userdata);
+			r = window->sink(&vma, window->userdata);
 			if (r != 0)
 				return r;
+			is_full = window->limit && --left == 0;
 		}
 	}
 	if (n < 0)
 		return (int)n;
-	if (last_end == 0)
+	if (!reader->head->tgid)
 		return -ESRCH;
-	r = sink_vsyscall(reader->head, sink, userdata);
+	if (!is_full)
+		r = sink_vsyscall(reader->head, window);
 	if (r == 0)
 		*ret_space = head_space(reader->head);
 	return r;
@@ -251,9 +263,16 @@ static int read_space(enum bpf_room_way way, pid_t pid, struct bpf_room_space *r
 	return 0;
 }
 
-static int room_read(enum bpf_room_way way, int pidfd, pid_t pid, room_sink sink, void *userdata,
+static int room_read(enum bpf_room_way way, const struct bpf_room_target *target, uint64_t start,
+		     uint32_t limit, room_sink sink, void *userdata,
 		     struct bpf_room_space *ret_space)
 {
+	const struct window window = {
+		.start = start,
+		.limit = limit,
+		.sink = sink,
+		.userdata = userdata,
+	};
 	struct bpf_room_space space = {};
 	/*
 	 * bpf_iter_task_vma_new(), as it came with 6.7, takes the mmap lock of an address space that
@@ -262,22 +281,22 @@ static int room_read(enum bpf_room_way way, int pidfd, pid_t pid, room_sink sink
 	_cleanup_close_ int maps_fd = -1;
 	int alive, r;
 
-	if ((unsigned int)way >= BPF_ROOM_WAYS || pid <= 0)
+	if ((unsigned int)way >= BPF_ROOM_WAYS || target->pid <= 0)
 		return -EINVAL;
-	maps_fd = target_hold(pid);
+	maps_fd = target_hold(target->dirfd);
 	if (maps_fd < 0) {
-		r = target_check(pidfd);
+		r = target_check(target->pidfd);
 		return r < 0 ? r : maps_fd;
 	}
 	pthread_mutex_lock(&room.lock);
 	r = load_locked(way);
 	if (r == 0) {
-		r = sink ? read_mappings(way, pid, sink, userdata, &space)
-			 : read_space(way, pid, &space);
+		r = sink ? read_mappings(way, target->pid, &window, &space)
+			 : read_space(way, target->pid, &space);
 		vma_reader_end(&room.ways[way].reader);
 	}
 	pthread_mutex_unlock(&room.lock);
-	alive = target_check(pidfd);
+	alive = target_check(target->pidfd);
 	if (alive < 0)
 		return alive;
 	if (r == 0)
@@ -321,12 +340,12 @@ static int room_watch_load(enum bpf_room_way way)
 	return r;
 }
 
-static int room_watch_open(enum bpf_room_way way, int pidfd, pid_t pid,
+static int room_watch_open(enum bpf_room_way way, const struct bpf_room_target *target,
 			   struct bpf_room_watch **ret_watch)
 {
-	int r = pid > 0 ? room_watch_load(way) : -EINVAL;
+	int r = target->pid > 0 ? room_watch_load(way) : -EINVAL;
 
-	return r < 0 ? r : watch_open(&room.watch_programs, way, pidfd, pid, ret_watch);
+	return r < 0 ? r : watch_open(&room.watch_programs, way, target, ret_watch);
 }
 
 static const struct bpf_room door = {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 
 int target_check(int pidfd)
 {
@@ -21,13 +20,10 @@ int target_check(int pidfd)
 	return pollfd.revents & POLLNVAL ? -EBADF : -ESRCH;
 }
 
-int target_hold(pid_t pid)
+int target_hold(int dirfd)
 {
-	char path[32];
-	int fd;
+	int fd = openat(dirfd, "maps", O_RDONLY | O_CLOEXEC);
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
 	return errno == ENOENT ? -ESRCH : -errno;

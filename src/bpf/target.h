@@ -3,8 +3,6 @@
 #ifndef BPF_TARGET_H
 #define BPF_TARGET_H
 
-#include <sys/types.h>
-
 /* 0: it lives, and so its PID was its own all along. -ESRCH, or -EBADF for what is no pidfd. */
 int target_check(int pidfd);
 
@@ -13,6 +11,6 @@ int target_check(int pidfd);
  * another negative errno. As long as the fd is open the kernel keeps the structure of its address
  * space, if not the mappings. Waits for an exec that is replacing it.
  */
-int target_hold(pid_t pid);
+int target_hold(int dirfd);
 
 #endif

@@ -33,8 +33,7 @@ struct source {
 };
 
 struct bpf_room_watch {
-	int pidfd;
-	pid_t pid;
+	struct bpf_room_target target;
 	int link_fd; /* -1: none is needed */
 	struct source source;
 	/* Who it is, as long as the machine runs. */
@@ -175,12 +174,13 @@ int watch_program_try(const struct watch_programs *programs, enum bpf_room_way w
  */
 static int watch_identify(struct bpf_room_watch *watch, const struct watch_programs *programs)
 {
-	_cleanup_close_ int link_fd = link_create_pidfd(programs->fds[BPF_ROOM_SEQ], watch->pidfd);
+	_cleanup_close_ int link_fd =
+		link_create_pidfd(programs->fds[BPF_ROOM_SEQ], watch->target.pidfd);
 	struct space_record record;
 	int alive, r;
 
 	r = link_fd < 0 ? link_fd : record_iterate(link_fd, &record);
-	alive = target_check(watch->pidfd);
+	alive = target_check(watch->target.pidfd);
 	if (alive < 0)
 		return alive;
 	if (r < 0)
@@ -202,7 +202,7 @@ static int watch_find(const struct bpf_room_watch *watch, struct space_record *r
 			return ret_record->mm ? 0 : -ESRCH;
 		if (r < 0 && r != -ENOENT)
 			return r;
-		alive = target_check(watch->pidfd);
+		alive = target_check(watch->target.pidfd);
 		if (alive < 0)
 			return alive;
 	}
@@ -211,8 +211,8 @@ static int watch_find(const struct bpf_room_watch *watch, struct space_record *r
 
 static int watch_check_rights(const struct bpf_room_watch *watch)
 {
-	_cleanup_close_ int maps_fd = target_hold(watch->pid);
-	int alive = target_check(watch->pidfd);
+	_cleanup_close_ int maps_fd = target_hold(watch->target.dirfd);
+	int alive = target_check(watch->target.pidfd);
 
 	if (alive < 0)
 		return alive;
@@ -251,8 +251,8 @@ int watch_read(struct bpf_room_watch *watch, struct bpf_room_space *ret_space)
 	return -EAGAIN;
 }
 
-int watch_open(const struct watch_programs *programs, enum bpf_room_way way, int pidfd, pid_t pid,
-	       struct bpf_room_watch **ret_watch)
+int watch_open(const struct watch_programs *programs, enum bpf_room_way way,
+	       const struct bpf_room_target *target, struct bpf_room_watch **ret_watch)
 {
 	_cleanup_(watch_closep) struct bpf_room_watch *watch = malloc(sizeof(*watch));
 	struct bpf_room_space space;
@@ -260,7 +260,7 @@ int watch_open(const struct watch_programs *programs, enum bpf_room_way way, int
 
 	if (!watch)
 		return -ENOMEM;
-	*watch = (struct bpf_room_watch){ .pidfd = pidfd, .pid = pid, .link_fd = -1 };
+	*watch = (struct bpf_room_watch){ .target = *target, .link_fd = -1 };
 	r = watch_identify(watch, programs);
 	if (r < 0)
 		return r;
@@ -270,7 +270,7 @@ int watch_open(const struct watch_programs *programs, enum bpf_room_way way, int
 		.tgid = watch->tgid,
 	};
 	if (way == BPF_ROOM_SEQ) {
-		watch->link_fd = link_create_pid(programs->fds[way], pid, false);
+		watch->link_fd = link_create_pid(programs->fds[way], target->pid, false);
 		if (watch->link_fd < 0)
 			return watch->link_fd;
 		watch->source.fd = watch->link_fd;

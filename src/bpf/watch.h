@@ -5,8 +5,6 @@
 
 #include "bpf-room.h"
 
-#include <sys/types.h>
-
 struct watch_programs {
 	int fds[BPF_ROOM_WAYS];
 };
@@ -21,8 +19,8 @@ int watch_program_open(enum bpf_room_way way);
 int watch_program_try(const struct watch_programs *programs, enum bpf_room_way way);
 
 /* What the door says of watch_open(), watch_read() and watch_close(). */
-int watch_open(const struct watch_programs *programs, enum bpf_room_way way, int pidfd, pid_t pid,
-	       struct bpf_room_watch **ret_watch);
+int watch_open(const struct watch_programs *programs, enum bpf_room_way way,
+	       const struct bpf_room_target *target, struct bpf_room_watch **ret_watch);
 int watch_read(struct bpf_room_watch *watch, struct bpf_room_space *ret_space);
 void watch_close(struct bpf_room_watch *watch);
 

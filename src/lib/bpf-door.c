@@ -3,6 +3,8 @@
 
 #include "cleanup.h"
 
+#include <memhint/process.h>
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -68,4 +70,13 @@ int bpf_door_load(enum bpf_room_way way, const struct bpf_room **ret_room)
 	if (r == 0)
 		*ret_room = room;
 	return r;
+}
+
+struct bpf_room_target bpf_door_target(const struct memhint_process *process)
+{
+	return (struct bpf_room_target){
+		.pidfd = memhint_process_pidfd(process),
+		.dirfd = memhint_process_dirfd(process),
+		.pid = memhint_process_pid(process),
+	};
 }

@@ -50,6 +50,13 @@ struct bpf_room_space {
 	uint64_t exec_id;    /* moves with every exec */
 };
 
+/* One process by all its names; what it is called by is not opened, closed or kept. */
+struct bpf_room_target {
+	int pidfd; /* decides which process */
+	int dirfd; /* its directory below /proc */
+	pid_t pid; /* in the caller's PID namespace */
+};
+
 /* What is kept of a process between two readings of its address space as a whole. */
 struct bpf_room_watch;
 
@@ -75,21 +82,23 @@ struct bpf_room {
 	int (*load)(enum bpf_room_way way);
 
 	/*
-	 * Hands every mapping of a process to @sink in order of address, then fills in @ret_space.
-	 * @pidfd decides which process; @pid is the same in the caller's PID namespace. Stops when
-	 * @sink returns non-zero and returns that. 0 or a negative errno: -ESRCH it has ended or
-	 * has no memory; -EAGAIN it changes its mappings all the time (RUN only: SEQ waits its
-	 * turn), or exec replaced them meanwhile; -EACCES ptrace access is refused; -EBADF; and
-	 * what load() may say, for what is not loaded is loaded. On failure what @sink got is void.
+	 * Hands the mappings of a process that end above @start to @sink in order of address, @limit
+	 * of them at most (0: all), then fills in @ret_space. Stops when @sink returns non-zero and
+	 * returns that. 0 or a negative errno: -ESRCH it has ended or has no memory; -EAGAIN it
+	 * changes its mappings all the time (RUN only: SEQ waits its turn), or exec replaced them
+	 * meanwhile; -EACCES ptrace access is refused; -EBADF; and what load() may say, for what is
+	 * not loaded is loaded. On failure what @sink got is void.
+	 *
+	 * RUN looks at no more mappings than it hands out; SEQ at all of those below @start, too.
 	 *
 	 * @ret_space is as it was before the first mapping was read: if it is the same when the
 	 * last one has been, or any time later, the list still is what it was.
 	 * @sink NULL: fills in @ret_space only, in the time of a few system calls.
 	 * @sink must not call into this room, nor fork.
 	 */
-	int (*read)(enum bpf_room_way way, int pidfd, pid_t pid,
-		    int (*sink)(const struct bpf_room_vma *vma, void *userdata), void *userdata,
-		    struct bpf_room_space *ret_space);
+	int (*read)(enum bpf_room_way way, const struct bpf_room_target *target, uint64_t start,
+		    uint32_t limit, int (*sink)(const struct bpf_room_vma *vma, void *userdata),
+		    void *userdata, struct bpf_room_space *ret_space);
 
 	/*
 	 * Loads the program of one way for watches, once, and tries it on the caller's own address space. As
@@ -98,11 +107,11 @@ struct bpf_room {
 	int (*watch_load)(enum bpf_room_way way);
 
 	/*
-	 * Begins to watch a process, which @pidfd and @pid name as for read(). @pidfd must stay open
-	 * for as long as the watch. A watch is not for two threads at once; the copy that a forked
+	 * Begins to watch a process. The descriptors of @target must stay open for as long as the
+	 * watch. A watch is not for two threads at once; the copy that a forked
 	 * child has is its own. Errors as for watch_read(), and those of watch_load().
 	 */
-	int (*watch_open)(enum bpf_room_way way, int pidfd, pid_t pid,
+	int (*watch_open)(enum bpf_room_way way, const struct bpf_room_target *target,
 			  struct bpf_room_watch **ret_watch);
 
 	/*

@@ -164,6 +164,7 @@ static bool error_may_pass(int r)
 /* 0, -EOPNOTSUPP exact cookies do not work here, or another negative errno. */
 static int watch_begin(struct memhint_process *process, struct cookie_keep *keep)
 {
+	const struct bpf_room_target target = bpf_door_target(process);
 	enum bpf_room_way way = BPF_ROOM_RUN;
 	const struct bpf_room *room;
 	int r = bpf_door_open(&room);
@@ -177,8 +178,7 @@ static int watch_begin(struct memhint_process *process, struct cookie_keep *keep
 	}
 	if (r < 0)
 		return error_may_pass(r) ? r : -EOPNOTSUPP;
-	r = room->watch_open(way, memhint_process_pidfd(process), memhint_process_pid(process),
-			     &keep->watch);
+	r = room->watch_open(way, &target, &keep->watch);
 	if (r < 0)
 		return r == -EPERM ? -EOPNOTSUPP : r; /* of bpf(2); that of ptrace is -EACCES */
 	keep->room = room;

@@ -136,6 +136,31 @@ static int fill_pages(const struct memhint_map *map, struct map_list *list)
 	return 0;
 }
 
+/* Reads the list, and what tells later whether it is still the same. */
+static int read_list(struct memhint_map *map, struct map_reading *ret_reading)
+{
+	struct map_reading reading;
+	uint64_t fingerprint;
+	int r = map_read(&map->source, &map->wanted, &map->spare, &reading);
+
+	if (r == 0 && !reading.space.generation && !reading.has_fingerprint) {
+		/*
+		 * Through BPF, and the kernel does not count changes. The state has to be taken from
+		 * the text then, and before the list: what changes in between must show.
+		 */
+		r = map_read_fingerprint(map->process, &map->source.buffer, &fingerprint);
+		if (r == 0)
+			r = map_read(&map->source, &map->wanted, &map->spare, &reading);
+		if (r == 0 && !reading.has_fingerprint) {
+			reading.fingerprint = fingerprint;
+			reading.has_fingerprint = true;
+		}
+	}
+	if (r == 0)
+		*ret_reading = reading;
+	return r;
+}
+
 /* Reads everything into the spare list and, if the process is the same at the end, shows that. */
 static int map_fill(struct memhint_map *map)
 {
@@ -143,13 +168,13 @@ static int map_fill(struct memhint_map *map)
 	struct map_list old;
 	int r;
 
-	r = map_read(&map->source, &map->wanted, &map->spare, &reading);
+	r = read_list(map, &reading);
 	if (r < 0)
 		return r;
 	if ((map->want & MEMHINT_MAP_PAGES) && map->pages_wanted != MEMHINT_PAGES_SMAPS) {
 		if (!reading.has_counters && needs_smaps(map, &map->spare)) {
 			map->wanted.counters = true; /* from now on */
-			r = map_read(&map->source, &map->wanted, &map->spare, &reading);
+			r = read_list(map, &reading);
 			if (r < 0)
 				return r;
 		}
@@ -216,9 +241,12 @@ int memhint_map_open(struct memhint_process *process, const struct memhint_map_o
 {
 	_cleanup_(memhint_map_closep) struct memhint_map *map = NULL;
 	struct memhint_map_options taken;
+	uint64_t boot;
 	int r;
 
 	r = options_take(options, &taken);
+	if (r == 0)
+		r = cookie_boot(&boot); /* so that memhint_map_cookie() cannot fail */
 	if (r < 0)
 		return r;
 	map = malloc(sizeof(*map));
