@@ -97,6 +97,15 @@ static void json_outcome(struct json *json, const struct hint_outcome *outcome)
 	json_u64(json, "retries", result->retries);
 	json_bool(json, "map_changed", result->map_changed);
 	json_bool(json, "exec_seen", result->exec_seen);
+	json_string(json, "via",
+		    result->via == MEMHINT_VIA_AUTO ? NULL : memhint_via_name(result->via));
+	json_u64(json, "looks", result->looks);
+	json_bool(json, "was_frozen", result->was_frozen);
+	json_u64(json, "frozen_usec", result->frozen_usec);
+	if (outcome->cookie)
+		json_format(json, "cookie", "0x%016" PRIx64, outcome->cookie);
+	else
+		json_null(json, "cookie");
 	json_string(json, "reader",
 		    outcome->was_tried ? memhint_reader_name(outcome->reader) : NULL);
 	json_bool(json, "flags_known", outcome->flags_known);
@@ -129,6 +138,7 @@ static void report_json(const struct hint_run *run)
 	json_string(&json, "schema", "memhint.advise/1");
 	json_string(&json, "advice", memhint_advice_name(run->hint->advice));
 	json_bool(&json, "dry_run", run->hint->dry_run);
+	json_string(&json, "guard", memhint_guard_name(run->hint->guard));
 	json_array(&json, "targets");
 	for (size_t i = 0; i < run->list.count; i++) {
 		json_outcome(&json, &run->outcomes[i]);
@@ -166,6 +176,7 @@ enum {
 	CELL_SWAP, /* of collapse: huge pages, which it is about */
 	CELL_TIME,
 	CELL_RATE,
+	CELL_FROZEN, /* only where a process was kept from running */
 	CELL_SKIPPED,
 	CELL_COUNT
 };
@@ -219,7 +230,37 @@ static void show_outcome(const struct hint_run *run, struct table *table, const 
 		table_set(table, CELL_RATE,
 			  unit_rate(result->advised.bytes, result->elapsed_usec).text);
 	}
+	if (result->frozen_usec > 0)
+		table_set(table, CELL_FROZEN, unit_usec(result->frozen_usec).text);
 	set_skipped(table, CELL_SKIPPED, result);
+}
+
+/* Whether any was kept from running. */
+static bool any_stood(const struct hint_run *run)
+{
+	for (size_t i = 0; i < run->list.count; i++)
+		if (run->outcomes[i].result.frozen_usec > 0)
+			return true;
+	return false;
+}
+
+/* What the guard did, for those who ask. */
+static void say_changes(const struct hint_outcome *outcome)
+{
+	const struct memhint_result *result = &outcome->result;
+	pid_t pid = memhint_process_pid(outcome->target->process);
+
+	if (result->looks > 0)
+		log_verbose("process %d changed its mappings meanwhile; looked again %" PRIu32
+			    " times",
+			    pid, result->looks);
+	else if (result->map_changed)
+		log_verbose("process %d changed its mappings meanwhile", pid);
+	if (result->via == MEMHINT_VIA_INJECT)
+		log_verbose("process %d was given the advice by calls run inside it", pid);
+	if (result->frozen_usec > 0)
+		log_verbose("process %d stood still for %s", pid,
+			    unit_usec(result->frozen_usec).text);
 }
 
 static void say_failures(const struct hint_run *run)
@@ -244,9 +285,7 @@ static void say_failures(const struct hint_run *run)
 					    ? "; more failed, --verbose lists them"
 					    : "");
 		}
-		if (outcome->result.map_changed)
-			log_verbose("process %d changed its mappings meanwhile",
-				    memhint_process_pid(outcome->target->process));
+		say_changes(outcome);
 	}
 }
 
@@ -262,6 +301,7 @@ static int report_table(const struct hint_run *run)
 		[CELL_SWAP] = { .title = makes_huge(run) ? "HUGE" : "SWAPPED", .right = true },
 		[CELL_TIME] = { .title = "TIME", .right = true },
 		[CELL_RATE] = { .title = "RATE", .right = true },
+		[CELL_FROZEN] = { .title = "FROZEN", .right = true, .hidden = !any_stood(run) },
 		[CELL_SKIPPED] = { .title = "SKIPPED", .may_cut = true },
 	};
 	struct table *table;

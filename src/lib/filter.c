@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From a snapshot to ranges: what matches, what of it is worth advising, and why the rest is not. */
 #include "cleanup.h"
+#include "filter-internal.h"
 #include "map-internal.h"
 #include "match.h"
 #include "page-size.h"
@@ -15,6 +16,8 @@
 #include <memhint/process.h>
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 /*
  * Below this size a look at the pages of a mapping (0.3 us and 6 ns a page) costs as much as giving
@@ -386,6 +389,31 @@ static int filter_take(const struct memhint_filter *filter, struct memhint_filte
 	return 0;
 }
 
+static struct origin *origin_new(const struct memhint_map *map, const struct memhint_filter *filter,
+				 int advice)
+{
+	_cleanup_free_ char *mapping = NULL;
+	struct origin *origin;
+
+	if (filter->mapping) {
+		mapping = strdup(filter->mapping);
+		if (!mapping)
+			return NULL;
+	}
+	origin = malloc(sizeof(*origin));
+	if (!origin)
+		return NULL;
+	*origin = (struct origin){
+		.filter = *filter,
+		.advice = advice,
+		.want = map_want(map),
+		.cookie = memhint_map_cookie(map),
+		.marks = map_exec_marks(map),
+	};
+	origin->filter.mapping = take_pointer(mapping);
+	return origin;
+}
+
 int memhint_select(struct memhint_process *process, const struct memhint_map *map,
 		   const struct memhint_filter *filter, int advice,
 		   struct memhint_ranges **ret_ranges)
@@ -421,6 +449,33 @@ int memhint_select(struct memhint_process *process, const struct memhint_map *ma
 	r = select_all(&selection);
 	if (r < 0)
 		return r;
+	ranges->origin = origin_new(map, &selection.filter, advice);
+	if (!ranges->origin)
+		return -ENOMEM;
 	*ret_ranges = take_pointer(ranges);
 	return 0;
+}
+
+int select_again(const struct origin *origin, const struct memhint_map *map,
+		 const struct pages *pages, uint64_t start, uint64_t end,
+		 struct memhint_ranges *ranges)
+{
+	struct selection selection = {
+		.map = map,
+		.filter = origin->filter,
+		.advice = origin->advice,
+		.ranges = ranges,
+		.pages = *pages,
+	};
+
+	if (start > selection.filter.start)
+		selection.filter.start = start;
+	if (end < selection.filter.end)
+		selection.filter.end = end;
+	/* With the pages in the snapshot, nothing was given the advice unseen. */
+	if (origin->want & MEMHINT_MAP_PAGES)
+		selection.filter.flags |= MEMHINT_FILTER_EXACT;
+	if (selection.filter.start >= selection.filter.end)
+		return 0;
+	return select_all(&selection);
 }

@@ -237,6 +237,7 @@ const struct x86_abi i386_abi = {
 		.length_max = UINT32_MAX,
 		.word_bytes = 4,
 		.call_bytes = 2,
+		.nr_inside = -1,
 	},
 	.restart_syscall = __NR_restart_syscall,
 	.restarting = restarting,

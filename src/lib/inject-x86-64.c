@@ -178,6 +178,7 @@ const struct x86_abi x86_64_abi = {
 		.length_max = UINT64_MAX,
 		.word_bytes = 8,
 		.call_bytes = 2,
+		.nr_inside = -1,
 	},
 	.restart_syscall = __NR_restart_syscall,
 	.restarting = restarting,

@@ -353,6 +353,32 @@ int64_t inject_arch_result(const struct inject_registers *registers)
 	return common_of(registers).ax;
 }
 
+int inject_arch_look(const struct inject_thread *thread, struct inject_registers *registers)
+{
+	return 0;
+}
+
+int inject_arch_enter(const struct inject_thread *thread, const struct inject_code *code,
+		      struct inject_registers *call)
+{
+	return 0;
+}
+
+int inject_arch_restore(const struct inject_thread *thread,
+			const struct inject_registers *registers,
+			const struct inject_registers *call)
+{
+	return inject_arch_set(thread->tid, registers);
+}
+
+int inject_arch_leave(const struct inject_thread *thread, const struct inject_registers *registers,
+		      const struct inject_registers *call)
+{
+	int r = inject_thread_hold(thread);
+
+	return r == 0 ? inject_arch_restore(thread, registers, call) : r;
+}
+
 int inject_arch_mend(pid_t tid)
 {
 	struct inject_registers registers;

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "fd.h"
+#include "inject-arch.h"
 #include "procfile.h"
 
 #include <memhint/process.h>
@@ -267,6 +268,8 @@ static int thread_look(const struct trace *trace, struct trace_thread *thread)
 	switch (code >> 8) {
 	case PTRACE_EVENT_STOP:
 		thread->is_held = true;
+		/* Some calls would say EINTR for it: they are begun anew instead. */
+		inject_arch_mend(thread->tid);
 		/* From now on its end is to be no stop, or SIGKILL would not end it. */
 		if (is_leader(trace, thread->tid))
 			ptrace(PTRACE_SETOPTIONS, thread->tid, NULL, NULL);

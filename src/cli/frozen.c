@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "frozen.h"
+
+#include <memhint/process.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *frozen_directory(void)
+{
+	static char path[PATH_MAX];
+	const char *run;
+
+	if (geteuid() == 0)
+		return NULL;
+	/* A program with capabilities must not write where a variable says. */
+	run = secure_getenv("XDG_RUNTIME_DIR");
+	if (!run || run[0] != '/' ||
+	    (size_t)snprintf(path, sizeof(path), "%s/memhint", run) >= sizeof(path))
+		return NULL;
+	return path;
+}
+
+static int add(const struct memhint_frozen *record, void *userdata)
+{
+	struct frozen_list *list = userdata;
+	struct frozen *items = reallocarray(list->items, list->count + 1, sizeof(*items));
+	struct memhint_process *process;
+	struct memhint_process_stat stat;
+	struct frozen *item;
+
+	if (!items)
+		return -ENOMEM;
+	list->items = items;
+	item = &items[list->count];
+	*item = (struct frozen){
+		.pid = record->pid,
+		.id = record->unique_id,
+		.way = record->way,
+		.is_kept = record->is_kept,
+		.is_orphan = record->is_orphan,
+		.is_gone = true,
+	};
+	if (record->cgroup) {
+		item->cgroup = strdup(record->cgroup);
+		if (!item->cgroup)
+			return -ENOMEM;
+	}
+	list->count++;
+	if (memhint_process_open_unique(record->pid, record->unique_id, &process) < 0)
+		return 0;
+	if (memhint_process_stat(process, &stat) == 0) {
+		item->is_gone = false;
+		snprintf(item->comm, sizeof(item->comm), "%s", stat.comm);
+	}
+	memhint_process_close(process);
+	return 0;
+}
+
+int frozen_read(struct frozen_list *ret_list)
+{
+	struct frozen_list list = {};
+	int r = memhint_freeze_list(frozen_directory(), add, &list);
+
+	if (r < 0) {
+		frozen_list_done(&list);
+		return r;
+	}
+	*ret_list = list;
+	return 0;
+}
+
+void frozen_list_done(struct frozen_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i].cgroup);
+	free(list->items);
+	*list = (struct frozen_list){};
+}
+
+const char *frozen_state(const struct frozen *frozen)
+{
+	if (frozen->is_gone)
+		return "gone";
+	if (frozen->is_kept)
+		return "kept";
+	if (frozen->is_orphan)
+		return "orphan";
+	return "going on";
+}
