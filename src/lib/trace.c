@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "fd.h"
 #include "procfile.h"
+#include "trace-watch.h"
 
 #include <memhint/process.h>
 
@@ -193,6 +194,28 @@ static int thread_refused(const struct trace *trace, const struct trace_thread *
 	return thread->refusals > 2 ? -EPERM : 0;
 }
 
+/* PTRACE_SEIZE that cannot wait for ever: a first thread and one more can be seized without a watch. */
+static int seize(struct trace *trace, pid_t tid, unsigned long options)
+{
+	size_t seized = 0;
+	int r;
+
+	for (size_t i = 0; i < trace->count && !trace->watch; i++)
+		seized += trace->threads[i].is_seized && !is_leader(trace, trace->threads[i].tid);
+	if (seized > 0) {
+		r = trace_watch_start(memhint_process_dirfd(trace->process),
+				      memhint_process_pid(trace->process), &trace->watch);
+		if (r < 0)
+			return r;
+	}
+	if (trace->watch)
+		trace_watch_enter(trace->watch);
+	r = ptrace(PTRACE_SEIZE, tid, NULL, options) < 0 ? -errno : 0;
+	if (trace->watch)
+		trace_watch_leave(trace->watch);
+	return r;
+}
+
 /*
  * Seizes and interrupts one thread, if it can be stopped now. -ESRCH it has ended, or is about to; another
  * negative errno if it cannot be traced.
@@ -222,9 +245,10 @@ static int thread_seize(struct trace *trace, struct trace_thread *thread)
 	/* For the same reason it is caught should it be on its way to its end now. */
 	if (is_leader(trace, thread->tid) && stat.num_threads > 1)
 		options = PTRACE_O_TRACEEXIT;
-	if (ptrace(PTRACE_SEIZE, thread->tid, NULL, options) < 0) {
+	r = seize(trace, thread->tid, options);
+	if (r < 0) {
 		thread->refusals++;
-		r = thread_refused(trace, thread, errno);
+		r = thread_refused(trace, thread, -r);
 		if (r <= 0)
 			return r;
 	}
@@ -302,6 +326,7 @@ static bool let_go_later(pid_t *tid, pid_t pid)
 		*tid = pid;
 		break;
 	case NO_NEWS:
+		ptrace(PTRACE_INTERRUPT, *tid, NULL, NULL);
 		break;
 	}
 	/* The caller's own children can be waited for also when they are not traced. */
@@ -316,13 +341,16 @@ static void reap_leftovers(void)
 }
 
 /* What a thread that is not held yet has come to. 1: it is no longer to be waited for. */
-static int thread_look(struct trace *trace, struct trace_thread *thread)
+static int thread_look(struct trace *trace, struct trace_thread *thread, bool again)
 {
 	struct trace_thread *first;
 	int code;
 
 	switch (thread_news(thread->tid, is_leader(trace, thread->tid), &code)) {
 	case NO_NEWS:
+		/* An exec may forget an interrupt that comes meanwhile. */
+		if (!thread->is_held && again)
+			ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
 		return 0;
 	case HAS_ENDED:
 		return 1;
@@ -375,7 +403,7 @@ static ssize_t look_at_all(struct trace *trace, bool thorough)
 
 		if (thread->is_seized) {
 			if (!thread->is_held || thorough)
-				r = thread_look(trace, thread);
+				r = thread_look(trace, thread, thorough);
 			/* As in let_go_later(). */
 			if (r == 0 && thorough && is_leader(trace, thread->tid) &&
 			    thread_tracer(thread->tid) != gettid())
@@ -531,6 +559,12 @@ int trace_begin(struct trace *trace, struct memhint_process *process)
 	return n < 0 ? (int)n : -ESRCH;
 }
 
+static void stop_watch(struct trace *trace)
+{
+	trace_watch_stop(trace->watch);
+	trace->watch = NULL;
+}
+
 int trace_wait(struct trace *trace, uint64_t deadline_usec)
 {
 	struct waiting waiting = {};
@@ -545,6 +579,8 @@ int trace_wait(struct trace *trace, uint64_t deadline_usec)
 			return -ESRCH;
 		if (open == 0) {
 			r = is_complete(trace);
+			if (r > 0)
+				stop_watch(trace);
 			if (r != 0)
 				return r < 0 ? r : 0;
 		}
@@ -576,6 +612,7 @@ void trace_end(struct trace *trace)
 	pid_t pid = trace->process ? memhint_process_pid(trace->process) : 0;
 	struct waiting waiting = {};
 
+	stop_watch(trace);
 	trace_let_go(trace);
 	while (trace->count) {
 		for (size_t i = trace->count; i-- > 0;)

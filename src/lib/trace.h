@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 struct memhint_process;
+struct trace_watch;
 
 struct trace_thread {
 	pid_t tid;
@@ -30,6 +31,7 @@ struct trace {
 	size_t count;
 	size_t capacity;
 	unsigned int listing;
+	struct trace_watch *watch;
 	bool was_stopped; /* by a signal, before; it will be so again */
 };
 
