@@ -194,6 +194,29 @@ static int thread_refused(const struct trace *trace, const struct trace_thread *
 	return thread->refusals > 2 ? -EPERM : 0;
 }
 
+/*
+ * Whether it is not the time to seize a thread. The first thread of several comes last and then alone: in
+ * its stop at its end, an exec by another would wait for it, and the next PTRACE_SEIZE for the exec.
+ */
+static bool must_wait(const struct trace *trace, pid_t tid, uint32_t num_threads)
+{
+	bool leader = is_leader(trace, tid), all_held = trace->count > 1;
+
+	if (leader && num_threads == 1)
+		return false;
+	for (size_t i = 0; i < trace->count; i++) {
+		const struct trace_thread *other = &trace->threads[i];
+
+		if (is_leader(trace, other->tid)) {
+			if (!leader && other->is_seized && !other->is_held)
+				return true;
+		} else if (!other->is_held) {
+			all_held = false;
+		}
+	}
+	return leader && !all_held;
+}
+
 /* PTRACE_SEIZE that cannot wait for ever: a first thread and one more can be seized without a watch. */
 static int seize(struct trace *trace, pid_t tid, unsigned long options)
 {
@@ -241,6 +264,8 @@ static int thread_seize(struct trace *trace, struct trace_thread *thread)
 	if (stat.state == 'Z' || stat.state == 'X' || stat.flags & PROC_FLAG_EXITING)
 		return -ESRCH;
 	if (stat.state == 'D' && sleeps_on(trace, thread))
+		return 0;
+	if (must_wait(trace, thread->tid, stat.num_threads))
 		return 0;
 	/* For the same reason it is caught should it be on its way to its end now. */
 	if (is_leader(trace, thread->tid) && stat.num_threads > 1)
@@ -371,10 +396,9 @@ static int thread_look(struct trace *trace, struct trace_thread *thread, bool ag
 	}
 	switch (code >> 8) {
 	case PTRACE_EVENT_STOP:
-		thread->is_held = true;
 		/* From now on its end is to be no stop, or SIGKILL would not end it. */
-		if (is_leader(trace, thread->tid))
-			ptrace(PTRACE_SETOPTIONS, thread->tid, NULL, NULL);
+		thread->is_held = !is_leader(trace, thread->tid) ||
+				  ptrace(PTRACE_SETOPTIONS, thread->tid, NULL, NULL) == 0;
 		return 0;
 	case PTRACE_EVENT_EXIT:
 		ptrace(PTRACE_DETACH, thread->tid, NULL, NULL);
