@@ -183,7 +183,7 @@ static int thread_refused(const struct trace *trace, const struct trace_thread *
 		return -error;
 	tracer = thread_tracer(thread->tid);
 	/* It was seized under another number, and took this one over by an exec. */
-	if (tracer == gettid() && (trace->listing > 1 || take_leftover(thread->tid)))
+	if (tracer == gettid() && (trace->has_seized || take_leftover(thread->tid)))
 		return 1;
 	if (tracer != 0)
 		return -EBUSY;
@@ -277,7 +277,7 @@ static int thread_seize(struct trace *trace, struct trace_thread *thread)
 		if (r <= 0)
 			return r;
 	}
-	thread->is_seized = true;
+	thread->is_seized = trace->has_seized = true;
 	ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL); /* fails only where it has ended */
 	return 0;
 }

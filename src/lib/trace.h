@@ -32,6 +32,7 @@ struct trace {
 	size_t capacity;
 	unsigned int listing;
 	struct trace_watch *watch;
+	bool has_seized;  /* any thread, so one that is traced may be its own */
 	bool was_stopped; /* by a signal, before; it will be so again */
 };
 
