@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 struct memhint_process;
+struct trace_watch;
 
 struct trace_thread {
 	pid_t tid;
@@ -29,6 +30,8 @@ struct trace {
 	size_t count;
 	size_t capacity;
 	unsigned int listing;
+	struct trace_watch *watch;
+	bool has_seized;  /* any thread, so one that is traced may be its own */
 	bool was_stopped; /* by a signal, before; it will be so again */
 };
 
