@@ -20,6 +20,7 @@ struct trace_thread {
 	bool is_held;
 	bool is_seized;
 	bool is_ended; /* a first thread that has ended before the others: it stays as a zombie */
+	uint8_t refusals;
 	unsigned int listing; /* the last one that had it */
 	uint64_t turns; /* of the processor, when it was found in a sleep that nothing interrupts */
 };

@@ -29,12 +29,13 @@
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define INJECTIONS 3
-#define DEATHS 4
+#define DEATHS 3
 #define SHORT_NSEC 150000000
 #define PATIENCE_USEC 20000000u
 
@@ -206,7 +207,7 @@ static long do_select(void)
 
 	FD_ZERO(&set);
 	FD_SET(pipe_ends[0], &set);
-	return or_errno(select(pipe_ends[0] + 1, &set, NULL, NULL, &time));
+	return or_errno(syscall(SYS_select, pipe_ends[0] + 1, &set, NULL, NULL, &time));
 }
 
 static long do_pselect(void)
@@ -247,7 +248,7 @@ static struct sembuf take_one = { .sem_num = 0, .sem_op = -1 };
 
 static long do_semop(void)
 {
-	return or_errno(semop(semaphores, &take_one, 1));
+	return or_errno(syscall(SYS_semop, semaphores, &take_one, 1));
 }
 
 static long do_semtimedop(void)
