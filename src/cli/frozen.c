@@ -88,5 +88,7 @@ const char *frozen_state(const struct frozen *frozen)
 		return "gone";
 	if (frozen->is_kept)
 		return "kept";
-	return frozen->is_orphan ? "orphan" : "going on";
+	if (frozen->is_orphan)
+		return "orphan";
+	return "going on";
 }

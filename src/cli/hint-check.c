@@ -210,6 +210,9 @@ static void unsupported(const struct hint *hint, const struct hint_outcome *outc
 			"this kernel does not take the advice %s for another process; 'memhint doctor' "
 			"shows what it takes",
 			advice);
+	else if (!hint_is_injected(hint))
+		log_error("process %d (%s): %s", pid, target->stat.comm,
+			  memhint_error_help(outcome->error));
 	else if (kin_has_filter(target->process))
 		log_error(
 			"process %d (%s) has a filter for system calls (seccomp) that might end it for an "

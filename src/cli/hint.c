@@ -237,10 +237,13 @@ static void say_if_nothing_matched(const struct hint_run *run)
 		"what there is");
 }
 
-/* Whether the targets are to be frozen as one, so that none changes while another is advised. */
+/*
+ * Whether the targets are to be frozen as one, so that none changes while another is advised. A dry run
+ * stops nobody.
+ */
 static bool is_group(const struct hint *hint)
 {
-	return hint->guard == MEMHINT_GUARD_FREEZE &&
+	return hint->guard == MEMHINT_GUARD_FREEZE && !hint->dry_run &&
 	       (hint->targets.pid_count > 1 || hint->targets.pattern_count > 0 ||
 		hint->targets.children);
 }
