@@ -4,8 +4,8 @@
 
 usage: run.py BUILD-DIRECTORY [name[:argument...]...]
 
-names: pass, ps, pageout, stall, cookie, inject, follow; and chaos, which runs only when it is named, as it takes six
-minutes. chaos:10 takes ten seconds a guard, chaos:10:freeze is that guard alone.
+names: pass, ps, pageout, stall, cookie, inject, follow; and chaos, which runs only when it is named, as it takes
+six minutes. chaos:10 takes ten seconds a guard, chaos:10:freeze is that guard alone.
 """
 import json
 import os

@@ -3,6 +3,7 @@
 #ifndef LIB_PROCESS_INTERNAL_H
 #define LIB_PROCESS_INTERNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct memhint_process;
@@ -16,5 +17,8 @@ uint64_t process_key(const struct memhint_process *process);
 /* What cookie.c keeps between two readings; NULL at first, freed by cookie_keep_free(). */
 struct cookie_keep;
 struct cookie_keep **process_cookie_keep(struct memhint_process *process);
+
+/* Whether the cgroup v2 that it is in is frozen, by itself or from above. */
+bool process_is_frozen(const struct memhint_process *process);
 
 #endif

@@ -315,6 +315,11 @@ static bool threads_are_in_state(int dirfd, char state)
 	return any;
 }
 
+bool process_is_frozen(const struct memhint_process *process)
+{
+	return cgroup_is_frozen(process->dirfd);
+}
+
 bool memhint_process_is_stopped(const struct memhint_process *process)
 {
 	struct proc_stat stat;
