@@ -387,13 +387,14 @@ static void test_other(enum memhint_cookie_kind kind, const struct sharer *share
 
 /* ---- exec ---- */
 
-/* This program, run by exec: again and again, for each byte that it is told. */
+/* This program, run by exec: again and again, for each byte that it is told, by '+' with more to know. */
 static int be_exec_target(const char *go, const char *ready)
 {
 	char byte;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (write(atoi(ready), "!", 1) == 1 && read(atoi(go), &byte, 1) == 1)
+	if (write(atoi(ready), "!", 1) == 1 && read(atoi(go), &byte, 1) == 1 &&
+	    (byte == '!' || putenv("MEMHINT_TEST=x") == 0))
 		execl("/proc/self/exe", "cookie", "be-exec-target", go, ready, NULL);
 	return 0;
 }
@@ -431,11 +432,11 @@ static void exec_target_start(struct exec_target *target, bool randomized)
 	must(read(target->ready, &byte, 1) == 1);
 }
 
-static void exec_target_exec(struct exec_target *target)
+static void exec_target_exec(struct exec_target *target, char what)
 {
 	char byte;
 
-	must(write(target->go, "!", 1) == 1 && read(target->ready, &byte, 1) == 1);
+	must(write(target->go, &what, 1) == 1 && read(target->ready, &byte, 1) == 1);
 }
 
 static void exec_target_end(struct exec_target *target)
@@ -455,7 +456,7 @@ static void test_exec(enum memhint_cookie_kind kind)
 	exec_target_start(&target, true);
 	process = open_pid(target.pid);
 	before = read_cookie(process, kind);
-	exec_target_exec(&target);
+	exec_target_exec(&target, '!');
 	after = read_cookie(process, kind);
 	ok(before != after, "%s: exec is a change", name_of(kind));
 	is(memhint_cookie_check(process, before), -ESTALE, "%s: of which one is told",
@@ -469,16 +470,20 @@ static void test_exec(enum memhint_cookie_kind kind)
 
 	/* The same program at the same addresses. */
 	exec_target_start(&target, false);
-	exec_target_exec(&target);
+	exec_target_exec(&target, '!');
 	process = open_pid(target.pid);
 	before = read_cookie(process, kind);
-	exec_target_exec(&target);
+	exec_target_exec(&target, '!');
 	if (kind == MEMHINT_COOKIE_EXACT)
 		is(memhint_cookie_check(process, before), -ESTALE,
 		   "exact: exec to the same memory");
 	else
 		is(memhint_cookie_check(process, before), 0,
 		   "fingerprint: exec to the same memory is not seen");
+	before = read_cookie(process, kind);
+	exec_target_exec(&target, '+');
+	is(memhint_cookie_check(process, before), -ESTALE,
+	   "%s: but to the same with another content", name_of(kind));
 	memhint_process_close(process);
 	exec_target_end(&target);
 }
