@@ -178,6 +178,24 @@ static void test_always_changing(void)
 	memhint_process_close(process);
 }
 
+/* Rights that come later are for handles that are opened later. */
+static void test_one_kind(void)
+{
+	uint64_t cookie, exact;
+
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	must(cookie_read(process, MEMHINT_COOKIE_EXACT, &exact) == 0);
+	memhint_process_close(process);
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	fake = (struct fake){ .load_run = -EPERM, .load_seq = -EPERM };
+	must(memhint_process_cookie(process, &cookie) == 0);
+	fake = (struct fake){};
+	must(memhint_process_cookie(process, &cookie) == 0);
+	is(memhint_cookie_kind(cookie), MEMHINT_COOKIE_FINGERPRINT, "a handle gives one kind");
+	is(memhint_cookie_check(process, exact), -EOPNOTSUPP, "and has no other to compare");
+	memhint_process_close(process);
+}
+
 static void test_both_ways(void)
 {
 	uint64_t run, seq;
@@ -255,6 +273,7 @@ int main(void)
 	child_start(&child, NULL, map_page);
 	test_errors();
 	test_always_changing();
+	test_one_kind();
 	test_both_ways();
 	test_not_counted();
 	child_end(&child);
