@@ -305,7 +305,9 @@ static int other_run(void *unused)
 			 __ATOMIC_RELEASE);
 	__atomic_store_n(&steps->number[AT_STEP], 1, __ATOMIC_RELEASE);
 	wait_for(&steps->number[STEP], 1);
-	mmap(shared_hole, P, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (mmap(shared_hole, P, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	    MAP_FAILED)
+		syscall(SYS_exit_group, 1);
 	__atomic_store_n(&steps->number[AT_STEP], 2, __ATOMIC_RELEASE);
 	wait_for(&steps->number[STEP], 2);
 	syscall(SYS_exit_group, 0);
