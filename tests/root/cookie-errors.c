@@ -4,6 +4,7 @@
  * a false one in front of the real one.
  */
 #include "bpf-door.h"
+#include "btf.h"
 #include "child.h"
 #include "cookie.h"
 #include "tap.h"
@@ -262,14 +263,13 @@ static void test_not_counted(void)
 
 int main(void)
 {
-	int r;
+	const char *lack;
 
 	if (geteuid() != 0)
 		skip_all("needs root");
-	r = memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE);
-	if (r == -ENOENT || r == -EOPNOTSUPP)
-		skip_all(memhint_feature_help(MEMHINT_FEATURE_EXACT_COOKIE));
-	must(r == 0);
+	lack = exact_cookies_lack();
+	if (lack)
+		skip_all(lack);
 	child_start(&child, NULL, map_page);
 	test_errors();
 	test_always_changing();
