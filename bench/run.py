@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the benchmarks of a build and prints one JSON object.
 
-usage: run.py BUILD-DIRECTORY [name...]    names: pass, ps, pageout, stall
+usage: run.py BUILD-DIRECTORY [name[:argument...]...]
+
+names: pass, ps, pageout, stall, inject, follow; and chaos, which runs only when it is named, as it takes six
+minutes. chaos:10 takes ten seconds a guard, chaos:10:freeze is that guard alone.
 """
 import json
 import os
@@ -45,21 +48,36 @@ def bench_ps(build):
     }
 
 
-def run_program(build, name):
+def run_program(build, name, arguments):
     print(f"bench: {name}", file=sys.stderr)
-    done = subprocess.run([os.path.join(build, "bench", "bench-" + name)], stdout=subprocess.PIPE, check=True)
+    program = os.path.join(build, "bench", "bench-" + name)
+    done = subprocess.run([program, *arguments], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
+
+
+def run(build, wanted):
+    name, *arguments = wanted.split(":")
+    return bench_ps(build) if name == "ps" else run_program(build, name, arguments)
+
+
+def print_results(results, head):
+    """JSON with a line for each key of a benchmark, so that each way is a row."""
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    tables = []
+    for result in results:
+        rows = ",\n".join(f"      {json.dumps(key)}: {json.dumps(value)}" for key, value in result.items())
+        tables.append("    {\n" + rows + "\n    }")
+    lines.append('  "results": [\n' + ",\n".join(tables) + "\n  ]")
+    print("{\n" + ",\n".join(lines) + "\n}")
 
 
 def main():
     build = sys.argv[1]
-    wanted = sys.argv[2:] or ["pass", "ps", "pageout", "stall"]
-    results = [bench_ps(build) if name == "ps" else run_program(build, name) for name in wanted]
+    wanted = sys.argv[2:] or ["pass", "ps", "pageout", "stall", "inject", "follow"]
+    results = [run(build, name) for name in wanted]
     with open("/proc/version", encoding="utf-8") as version:
         kernel = version.read().split()[2]
-    json.dump({"schema": "memhint.bench/1", "kernel": kernel, "cpus": os.cpu_count(), "results": results},
-              sys.stdout, indent=2)
-    print()
+    print_results(results, {"schema": "memhint.bench/1", "kernel": kernel, "cpus": os.cpu_count()})
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ struct vm_area_struct {
 struct task_struct {
 	int pid, tgid;
 	struct mm_struct *mm;
-	__u64 self_exec_id;
+	__u64 start_boottime, self_exec_id;
 } _core_;
 
 struct seq_file;

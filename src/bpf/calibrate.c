@@ -90,7 +90,7 @@ static int record_trials(struct calibration *calibration, struct vma_reader *rea
 	ssize_t n;
 	int r;
 
-	r = vma_reader_begin(reader, getpid(), calibration->start);
+	r = vma_reader_begin(reader, getpid(), calibration->start, 0);
 	while (r == 0) {
 		n = vma_reader_next(reader, &records);
 		if (n <= 0 || records[0].start >= calibration->end) {

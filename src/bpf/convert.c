@@ -116,3 +116,27 @@ void vma_convert(const struct vma_convert *convert, const struct vma_head *head,
 		.untouched = !(flags & MEMHINT_VMA_SHARED) && !(record->bits & VMA_HAS_ANON),
 	};
 }
+
+/* Stirs all bits of a number into all others. */
+static uint64_t stir(uint64_t x)
+{
+	x = (x ^ (x >> 32)) * 0x9e3779b97f4a7c15;
+	x = (x ^ (x >> 29)) * 0xbf58476d1ce4e5b9;
+	return x ^ (x >> 32);
+}
+
+/*
+ * Bit 63 keeps what is known from being 0. In an exec the address space is replaced first and the
+ * task's exec id counted up later; the address of the mm tells the two apart in between. 16 bits of it
+ * are enough for that, and too few for anybody to learn where the kernel keeps things.
+ */
+struct bpf_room_space space_convert(bool has_lock_seq, uint32_t lock_seq, uint64_t mm,
+				    uint64_t exec_id)
+{
+	const uint64_t is_known = 1ull << 63, exec_mask = (1ull << 47) - 1;
+
+	return (struct bpf_room_space){
+		.generation = has_lock_seq ? is_known | lock_seq : 0,
+		.exec_id = is_known | (stir(mm) & 0xffff) << 47 | (exec_id & exec_mask),
+	};
+}

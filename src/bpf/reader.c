@@ -2,12 +2,11 @@
 #include "reader.h"
 
 #include "cleanup.h"
+#include "link.h"
 
 #include <errno.h>
-#include <linux/bpf.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@
 #define BUSY_TRIES 100
 #define BUSY_PAUSE_NSEC 100000
 
-/* The shortest batch that is tried when others are disturbed; a power of two, as VMA_BATCH is. */
+/* The shortest batch that is tried when others are disturbed. */
 #define LIMIT_MIN 32
 
 #define STUCK_MAX 16
@@ -113,51 +112,6 @@ void vma_reader_close(struct vma_reader *reader)
 	close_fd(&reader->map_fd);
 }
 
-/*
- * A link ties a program to a process; the descriptor that it gives is read to run the program once.
- */
-static int link_create(int program_fd, pid_t pid, bool all_threads)
-{
-	union bpf_iter_link_info info;
-	union bpf_attr attr;
-	int fd;
-
-	memset(&info, 0, sizeof(info));
-	if (all_threads)
-		info.task.pid = (uint32_t)pid;
-	else
-		info.task.tid = (uint32_t)pid;
-	memset(&attr, 0, sizeof(attr));
-	attr.link_create.prog_fd = (uint32_t)program_fd;
-	attr.link_create.attach_type = BPF_TRACE_ITER;
-	attr.link_create.iter_info = (uintptr_t)&info;
-	attr.link_create.iter_info_len = sizeof(info);
-	fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
-	return fd < 0 ? -errno : fd;
-}
-
-static int iter_create(int link_fd)
-{
-	union bpf_attr attr;
-	int fd;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.iter_create.link_fd = (uint32_t)link_fd;
-	fd = (int)syscall(SYS_bpf, BPF_ITER_CREATE, &attr, sizeof(attr));
-	return fd < 0 ? -errno : fd;
-}
-
-/* Reads what the program writes: bytes, 0 at the end, or a negative errno. */
-static ssize_t iter_read(int iter_fd, void *buffer, size_t size)
-{
-	ssize_t n;
-
-	do
-		n = read(iter_fd, buffer, size);
-	while (n < 0 && (errno == EINTR || errno == EAGAIN));
-	return n < 0 ? -errno : n;
-}
-
 /* Runs a program that writes nothing. */
 static int link_run(int link_fd)
 {
@@ -181,13 +135,14 @@ static int head_check(const struct vma_head *head)
 	return head->moved ? -EAGAIN : 0;
 }
 
-int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
+int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start, uint32_t most)
 {
 	int r;
 
 	memset(reader->head, 0, sizeof(*reader->head));
 	reader->start = start;
-	reader->limit = VMA_BATCH;
+	reader->most = most && most < VMA_BATCH ? most : VMA_BATCH;
+	reader->limit = reader->most;
 	reader->is_first = true;
 	reader->is_last = false;
 	reader->stuck = 0;
@@ -196,7 +151,7 @@ int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start)
 	 * begins its last buffer again. Over all threads it ends, and the program leaves out all
 	 * but the first.
 	 */
-	reader->link_fd = link_create(reader->program_fd, pid, reader->way == BPF_ROOM_SEQ);
+	reader->link_fd = link_create_pid(reader->program_fd, pid, reader->way == BPF_ROOM_SEQ);
 	if (reader->link_fd < 0)
 		return reader->link_fd;
 	if (reader->way == BPF_ROOM_RUN)
@@ -261,15 +216,19 @@ static ssize_t next_run(struct vma_reader *reader, const struct vma_record **ret
 	*ret_records = batch->records;
 	reader->is_first = false;
 	reader->is_last = head->count < reader->limit;
-	if (reader->limit < VMA_BATCH)
-		reader->limit *= 2;
+	reader->limit = reader->limit < reader->most / 2 ? reader->limit * 2 : reader->most;
 	return head->count < VMA_BATCH ? head->count : VMA_BATCH;
 }
 
 static ssize_t next_seq(struct vma_reader *reader, const struct vma_record **ret_records)
 {
-	ssize_t n = iter_read(reader->iter_fd, reader->buffer, sizeof(reader->buffer));
+	/* The kernel looks no further than what fills the buffer. */
+	size_t room = reader->most * sizeof(reader->buffer[0]);
+	ssize_t n;
 	int r;
+
+	n = iter_read(reader->iter_fd, reader->buffer,
+		      room < sizeof(reader->buffer) ? room : sizeof(reader->buffer));
 
 	r = n < 0 ? (int)n : head_check(reader->head);
 	if (r < 0)
@@ -308,7 +267,7 @@ void vma_reader_end(struct vma_reader *reader)
 
 int vma_reader_head(struct vma_reader *reader, pid_t pid)
 {
-	_cleanup_close_ int link_fd = link_create(reader->head_program_fd, pid, false);
+	_cleanup_close_ int link_fd = link_create_pid(reader->head_program_fd, pid, false);
 	int r;
 
 	if (link_fd < 0)

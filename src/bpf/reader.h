@@ -22,6 +22,7 @@ struct vma_reader {
 	int link_fd; /* -1: nothing is */
 	int iter_fd;
 	uint64_t start;			/* what ends at or below it has been read */
+	uint32_t most;			/* records in a batch */
 	uint32_t limit;			/* records in the next batch */
 	bool is_first;			/* no batch came yet */
 	bool is_last;			/* nothing will come after this batch */
@@ -39,7 +40,7 @@ void vma_reader_close(struct vma_reader *reader);
  * mappings all the time, or has replaced its address space since vma_reader_begin(). After the
  * first batch the head says what the address space was before it. vma_reader_end() is always due.
  */
-int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start);
+int vma_reader_begin(struct vma_reader *reader, pid_t pid, uint64_t start, uint32_t most);
 ssize_t vma_reader_next(struct vma_reader *reader, const struct vma_record **ret_records);
 void vma_reader_end(struct vma_reader *reader);
 

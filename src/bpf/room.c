@@ -9,12 +9,12 @@
 #include "cleanup.h"
 #include "convert.h"
 #include "reader.h"
+#include "target.h"
+#include "watch.h"
 
 #include <memhint/map.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,11 +36,16 @@ static struct room {
 		struct vma_convert convert;
 	} ways[BPF_ROOM_WAYS];
 	struct vsyscall vsyscall;
+	struct {
+		bool is_loaded;
+		int error;
+	} watching[BPF_ROOM_WAYS];
+	struct watch_programs watch_programs;
 } room = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /*
  * A forked child shares the maps with its parent: they would overwrite each other's answers. It
- * forgets them and loads its own if it ever needs them.
+ * forgets them and loads its own if it ever needs them. The program of the watches has no maps.
  */
 static void forget(void)
 {
@@ -70,6 +75,9 @@ static void unlock_in_child(void)
 __attribute__((destructor)) static void room_done(void)
 {
 	forget();
+	for (size_t i = 0; i < BPF_ROOM_WAYS; i++)
+		if (room.watching[i].is_loaded)
+			close(room.watch_programs.fds[i]);
 }
 
 static int vsyscall_find(struct vsyscall *ret_vsyscall)
@@ -115,6 +123,15 @@ static bool error_may_pass(int r)
 	return false;
 }
 
+static int know_fork(void)
+{
+	int r = room.knows_fork ? 0
+				: pthread_atfork(lock_for_fork, unlock_in_parent, unlock_in_child);
+
+	room.knows_fork = r == 0;
+	return -r;
+}
+
 static int load_locked(enum bpf_room_way way)
 {
 	struct vma_reader *reader = &room.ways[way].reader;
@@ -124,13 +141,9 @@ static int load_locked(enum bpf_room_way way)
 		return 0;
 	if (room.ways[way].error < 0)
 		return room.ways[way].error;
-	if (!room.knows_fork) {
-		r = pthread_atfork(lock_for_fork, unlock_in_parent, unlock_in_child);
-		if (r != 0)
-			return -r;
-		room.knows_fork = true;
-	}
-	r = vma_reader_open(reader, way);
+	r = know_fork();
+	if (r == 0)
+		r = vma_reader_open(reader, way);
 	if (r == 0) {
 		r = vma_calibrate(reader, &room.ways[way].convert);
 		if (r == 0)
@@ -159,66 +172,22 @@ static int room_load(enum bpf_room_way way)
 	return r;
 }
 
-/* 0: the process lives. Then the PID was its own all along. */
-static int pidfd_check(int pidfd)
-{
-	struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
-	int n;
-
-	do
-		n = poll(&pollfd, 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	if (n == 0)
-		return 0;
-	return pollfd.revents & POLLNVAL ? -EBADF : -ESRCH;
-}
-
-/*
- * bpf_iter_task_vma_new(), as it came with 6.7, takes the mmap lock of an address space that it
- * does not hold on to: in a process that ends at that moment it may have been freed. An open maps
- * file keeps the structure, if not the mappings. It is also the kernel's check of whether we may
- * see them.
- */
-static int maps_hold(pid_t pid)
-{
-	char path[32];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	return errno == ENOENT ? -ESRCH : -errno;
-}
-
-/* Stirs all bits of a number into all others. */
-static uint64_t stir(uint64_t x)
-{
-	x = (x ^ (x >> 32)) * 0x9e3779b97f4a7c15;
-	x = (x ^ (x >> 29)) * 0xbf58476d1ce4e5b9;
-	return x ^ (x >> 32);
-}
-
-/*
- * Bit 63 keeps what is known from being 0. In an exec the address space is replaced first and the
- * task's exec id counted up later; the address of the mm tells the two apart in between, and does
- * not leave this room as it is.
- */
 static struct bpf_room_space head_space(const struct vma_head *head)
 {
-	const uint64_t is_known = 1ull << 63;
-
-	return (struct bpf_room_space){
-		.generation = head->has_lock_seq ? is_known | head->lock_seq : 0,
-		.exec_id = is_known | stir(stir(head->mm) + head->exec_id),
-	};
+	return space_convert(head->has_lock_seq, head->lock_seq, head->mm, head->exec_id);
 }
 
 typedef int (*room_sink)(const struct bpf_room_vma *vma, void *userdata);
 
-static int sink_vsyscall(const struct vma_head *head, room_sink sink, void *userdata)
+/* What the caller asked for. */
+struct window {
+	uint64_t start;
+	uint32_t limit;
+	room_sink sink;
+	void *userdata;
+};
+
+static int sink_vsyscall(const struct vma_head *head, const struct window *window)
 {
 	struct bpf_room_vma vma = {
 		.start = room.vsyscall.start,
@@ -229,26 +198,28 @@ static int sink_vsyscall(const struct vma_head *head, room_sink sink, void *user
 	};
 
 	/* A 32-bit process has no address that high. */
-	if (!room.vsyscall.start || head->task_size <= 1ull << 32)
+	if (!vma.start || vma.end <= window->start || head->task_size <= 1ull << 32)
 		return 0;
-	return sink(&vma, userdata);
+	return window->sink(&vma, window->userdata);
 }
 
-static int read_mappings(enum bpf_room_way way, pid_t pid, room_sink sink, void *userdata,
+static int read_mappings(enum bpf_room_way way, pid_t pid, const struct window *window,
 			 struct bpf_room_space *ret_space)
 {
 	struct vma_reader *reader = &room.ways[way].reader;
+	uint64_t last_end = window->start;
 	const struct vma_record *records;
 	struct bpf_room_vma vma;
-	uint64_t last_end = 0;
-	ssize_t n;
+	uint32_t left = window->limit;
+	bool is_full = false;
+	ssize_t n = 0;
 	int r;
 
-	r = vma_reader_begin(reader, pid, 0);
+	r = vma_reader_begin(reader, pid, window->start, window->limit);
 	if (r < 0)
 		return r;
-	while ((n = vma_reader_next(reader, &records)) > 0) {
-		for (ssize_t i = 0; i < n; i++) {
+	while (!is_full && (n = vma_reader_next(reader, &records)) > 0) {
+		for (ssize_t i = 0; i < n && !is_full; i++) {
 			/*
 			 * Where the lock was let go the kernel goes on with what holds the end of
 			 * the last mapping now: the rest of it, or it and more.
@@ -256,22 +227,24 @@ static int read_mappings(enum bpf_room_way way, pid_t pid, room_sink sink, void 
 			if (records[i].end <= last_end)
 				continue;
 			vma_convert(&room.ways[way].convert, reader->head, &records[i], &vma);
-			if (vma.start < last_end) {
+			if (last_end > window->start && vma.start < last_end) {
 				if (records[i].bits & VMA_HAS_FILE)
 					vma.offset += last_end - vma.start;
 				vma.start = last_end;
 			}
 			last_end = vma.end;
-			r = sink(&vma, userdata);
+			r = window->sink(&vma, window->userdata);
 			if (r != 0)
 				return r;
+			is_full = window->limit && --left == 0;
 		}
 	}
 	if (n < 0)
 		return (int)n;
-	if (last_end == 0)
+	if (!reader->head->tgid)
 		return -ESRCH;
-	r = sink_vsyscall(reader->head, sink, userdata);
+	if (!is_full)
+		r = sink_vsyscall(reader->head, window);
 	if (r == 0)
 		*ret_space = head_space(reader->head);
 	return r;
@@ -290,29 +263,40 @@ static int read_space(enum bpf_room_way way, pid_t pid, struct bpf_room_space *r
 	return 0;
 }
 
-static int room_read(enum bpf_room_way way, int pidfd, pid_t pid, room_sink sink, void *userdata,
+static int room_read(enum bpf_room_way way, const struct bpf_room_target *target, uint64_t start,
+		     uint32_t limit, room_sink sink, void *userdata,
 		     struct bpf_room_space *ret_space)
 {
+	const struct window window = {
+		.start = start,
+		.limit = limit,
+		.sink = sink,
+		.userdata = userdata,
+	};
 	struct bpf_room_space space = {};
+	/*
+	 * bpf_iter_task_vma_new(), as it came with 6.7, takes the mmap lock of an address space that
+	 * it does not hold on to: in a process that ends at that moment it may have been freed.
+	 */
 	_cleanup_close_ int maps_fd = -1;
 	int alive, r;
 
-	if ((unsigned int)way >= BPF_ROOM_WAYS || pid <= 0)
+	if ((unsigned int)way >= BPF_ROOM_WAYS || target->pid <= 0)
 		return -EINVAL;
-	maps_fd = maps_hold(pid);
+	maps_fd = target_hold(target->dirfd);
 	if (maps_fd < 0) {
-		r = pidfd_check(pidfd);
+		r = target_check(target->pidfd);
 		return r < 0 ? r : maps_fd;
 	}
 	pthread_mutex_lock(&room.lock);
 	r = load_locked(way);
 	if (r == 0) {
-		r = sink ? read_mappings(way, pid, sink, userdata, &space)
-			 : read_space(way, pid, &space);
+		r = sink ? read_mappings(way, target->pid, &window, &space)
+			 : read_space(way, target->pid, &space);
 		vma_reader_end(&room.ways[way].reader);
 	}
 	pthread_mutex_unlock(&room.lock);
-	alive = pidfd_check(pidfd);
+	alive = target_check(target->pidfd);
 	if (alive < 0)
 		return alive;
 	if (r == 0)
@@ -320,10 +304,58 @@ static int room_read(enum bpf_room_way way, int pidfd, pid_t pid, room_sink sink
 	return r;
 }
 
+static int watch_load_locked(enum bpf_room_way way)
+{
+	int *fd = &room.watch_programs.fds[way], r = 0;
+
+	if (room.watching[way].is_loaded)
+		return 0;
+	if (room.watching[way].error < 0)
+		return room.watching[way].error;
+	/* RUN reads faster, but it is SEQ that can tell whose a pidfd is. */
+	r = way == BPF_ROOM_SEQ ? know_fork() : watch_load_locked(BPF_ROOM_SEQ);
+	if (r < 0)
+		return r;
+	*fd = watch_program_open(way);
+	r = *fd < 0 ? *fd : watch_program_try(&room.watch_programs, way);
+	if (r < 0) {
+		closep(fd);
+		if (!error_may_pass(r))
+			room.watching[way].error = r;
+		return r;
+	}
+	room.watching[way].is_loaded = true;
+	return 0;
+}
+
+static int room_watch_load(enum bpf_room_way way)
+{
+	int r;
+
+	if ((unsigned int)way >= BPF_ROOM_WAYS)
+		return -EINVAL;
+	pthread_mutex_lock(&room.lock);
+	r = watch_load_locked(way);
+	pthread_mutex_unlock(&room.lock);
+	return r;
+}
+
+static int room_watch_open(enum bpf_room_way way, const struct bpf_room_target *target,
+			   struct bpf_room_watch **ret_watch)
+{
+	int r = target->pid > 0 ? room_watch_load(way) : -EINVAL;
+
+	return r < 0 ? r : watch_open(&room.watch_programs, way, target, ret_watch);
+}
+
 static const struct bpf_room door = {
 	.abi = BPF_ROOM_ABI,
 	.load = room_load,
 	.read = room_read,
+	.watch_load = room_watch_load,
+	.watch_open = room_watch_open,
+	.watch_read = watch_read,
+	.watch_close = watch_close,
 };
 
 __attribute__((visibility("default"))) const struct bpf_room *memhint_bpf_room(void);

@@ -8,10 +8,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -27,7 +27,23 @@ enum {
 	OPTION_TIMEOUT,
 	OPTION_SWAP_FLOOR,
 	OPTION_FORCE,
+	OPTION_GUARD,
+	OPTION_COOKIE,
+	OPTION_VIA,
+	OPTION_DESTRUCTIVE,
 };
+
+/* What was asked for, as far as the hint itself does not tell it from what was not. */
+struct choices {
+	enum memhint_guard guard;
+	bool has_guard;
+};
+
+#define ADVICE_NAMES                                                                              \
+	"cold", "pageout", "willneed", "collapse", "normal", "random", "sequential", "mergeable", \
+		"unmergeable", "hugepage", "nohugepage", "dontdump", "dodump", "dofork",          \
+		"keeponfork", "populate_read", "populate_write", "dontneed", "free", "remove",    \
+		"dontfork", "wipeonfork"
 
 #define SWAP_FLOOR_PERCENT 5 /* what the machine keeps for its own bad moments */
 
@@ -113,7 +129,28 @@ static int parse_rate(struct hint *hint, struct options *options)
 	return r;
 }
 
-static int take_option(struct hint *hint, struct options *options, int id)
+static int parse_guard(struct choices *choices, const struct options *options)
+{
+	for (int i = MEMHINT_GUARD_NONE; i <= MEMHINT_GUARD_FREEZE; i++)
+		if (strcmp(options->argument, memhint_guard_name(i)) == 0) {
+			choices->guard = i;
+			choices->has_guard = true;
+			return 0;
+		}
+	return options_bad(options, "is no guard; there are none, follow, cookie and freeze");
+}
+
+static int parse_via(struct hint *hint, const struct options *options)
+{
+	for (int i = MEMHINT_VIA_AUTO; i <= MEMHINT_VIA_INJECT; i++)
+		if (strcmp(options->argument, memhint_via_name(i)) == 0) {
+			hint->via = i;
+			return 0;
+		}
+	return options_bad(options, "is no way; there are auto, kernel and inject");
+}
+
+static int take_option(struct hint *hint, struct choices *choices, struct options *options, int id)
 {
 	switch (id) {
 	case OPTION_JSON:
@@ -130,6 +167,15 @@ static int take_option(struct hint *hint, struct options *options, int id)
 		return 0;
 	case OPTION_FORCE:
 		hint->force = true;
+		return 0;
+	case OPTION_GUARD:
+		return parse_guard(choices, options);
+	case OPTION_COOKIE:
+		return options_cookie(options, &hint->cookie);
+	case OPTION_VIA:
+		return parse_via(hint, options);
+	case OPTION_DESTRUCTIVE:
+		hint->destructive = true;
 		return 0;
 	case OPTION_ONLY:
 		return kinds_parse(options, &hint->filter.kinds);
@@ -171,31 +217,84 @@ static bool advice_loses_droppable(int advice)
 /* The advice by its name: 0, or the exit status after a sentence. */
 static int take_advice(struct hint *hint, const char *name)
 {
-	static const char *const remote[] = { "cold", "pageout", "willneed", "collapse", NULL };
+	static const char *const advices[] = { ADVICE_NAMES, NULL };
 	const char *similar;
 
-	if (memhint_advice_parse(name, &hint->advice) < 0) {
-		similar = options_similar(name, remote);
-		if (similar)
-			log_error("there is no advice '%s'; is '%s' meant?", name, similar);
-		else
-			log_error("there is no advice '%s'; there are cold, pageout, willneed and "
-				  "collapse",
-				  name);
+	if (memhint_advice_parse(name, &hint->advice) == 0)
+		return 0;
+	similar = options_similar(name, advices);
+	if (similar)
+		log_error("there is no advice '%s'; is '%s' meant?", name, similar);
+	else
+		log_error("there is no advice '%s'; 'memhint advise --help' lists them", name);
+	return EXIT_USAGE;
+}
+
+/* Whether what was asked for goes together: 0, or the exit status after a sentence. */
+static int check_choices(const struct hint *hint, const struct choices *choices)
+{
+	const char *advice = memhint_advice_name(hint->advice);
+
+	if (hint->cookie && choices->has_guard && choices->guard != MEMHINT_GUARD_COOKIE) {
+		log_error("--cookie means --guard cookie, but --guard %s was given",
+			  memhint_guard_name(choices->guard));
 		return EXIT_USAGE;
 	}
-	if (!memhint_advice_is_remote(hint->advice)) {
+	if (hint->via == MEMHINT_VIA_KERNEL && !memhint_advice_is_remote(hint->advice)) {
 		log_error(
-			"the kernel takes the advice %s only from a process itself; for others there are cold, "
-			"pageout, willneed and collapse",
-			memhint_advice_name(hint->advice));
+			"the kernel takes the advice %s only from a process itself; without --via kernel "
+			"memhint runs it inside the process",
+			advice);
 		return EXIT_UNSUPPORTED;
+	}
+	if (!memhint_advice_is_destructive(hint->advice)) {
+		if (hint->destructive)
+			log_warning("the advice %s destroys nothing, so --destructive does nothing",
+				    advice);
+		return 0;
+	}
+	if (!hint->destructive) {
+		log_error(
+			"the advice %s %s; if that is meant, add --destructive, and --guard freeze or "
+			"--cookie so that it cannot hit other memory than was looked at",
+			advice,
+			hint->advice == MADV_DONTFORK || hint->advice == MADV_WIPEONFORK
+				? "withholds data from the children of a process, which may need it"
+				: "destroys data of a process that does not know of it");
+		return EXIT_USAGE;
+	}
+	if (!hint->cookie && choices->guard != MEMHINT_GUARD_COOKIE &&
+	    choices->guard != MEMHINT_GUARD_FREEZE) {
+		log_error(
+			"the advice %s is given only with --guard freeze or --guard cookie, so that it "
+			"cannot hit other memory than was looked at",
+			advice);
+		return EXIT_USAGE;
 	}
 	return 0;
 }
 
+static enum memhint_guard default_guard(const struct hint *hint)
+{
+	/* Comparing costs next to nothing while the target is held for the call. */
+	if (hint_is_injected(hint))
+		return MEMHINT_GUARD_FOLLOW;
+	return memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE) == 0 ? MEMHINT_GUARD_FOLLOW
+								: MEMHINT_GUARD_NONE;
+}
+
+static uint32_t default_kinds(const struct hint *hint)
+{
+	/* Who names the memory means it, of whatever kind it is. */
+	if (hint->has_range || hint->filter.mapping)
+		return MEMHINT_KIND_ALL;
+	/* There is no other that can be given back so. Source: madvise(2) */
+	return hint->advice == MADV_REMOVE ? MEMHINT_KIND_SHMEM : MEMHINT_KIND_PRIVATE;
+}
+
 static int read_options(struct hint *hint, const struct verb *verb, int argc, char **argv)
 {
+	struct choices choices = {};
 	struct options options;
 	char **rest;
 	int id, r = 0;
@@ -204,20 +303,22 @@ static int read_options(struct hint *hint, const struct verb *verb, int argc, ch
 	while (r == 0 && (id = options_next(&options)) != OPTION_END) {
 		if (id < 0)
 			return options.exit_status == EXIT_SUCCESS ? -1 : options.exit_status;
-		r = take_option(hint, &options, id);
+		r = take_option(hint, &choices, &options, id);
 	}
 	if (r != 0)
 		return r;
 	rest = options_rest(&options);
 	if (verb == &verb_advise) {
 		if (!*rest) {
-			log_error("which advice? there are cold, pageout, willneed and collapse");
+			log_error("which advice? 'memhint advise --help' lists them");
 			return EXIT_USAGE;
 		}
 		r = take_advice(hint, *rest++);
 	} else {
 		r = take_advice(hint, verb->name);
 	}
+	if (r == 0)
+		r = check_choices(hint, &choices);
 	if (r == 0)
 		r = targets_arguments(&hint->targets, rest);
 	if (r == 0 && targets_are_empty(&hint->targets)) {
@@ -228,10 +329,12 @@ static int read_options(struct hint *hint, const struct verb *verb, int argc, ch
 	}
 	if (r == 0 && advice_loses_droppable(hint->advice))
 		hint->need_flags = true;
-	/* Who names the memory means it, of whatever kind it is. */
 	if (!hint->filter.kinds)
-		hint->filter.kinds = hint->has_range || hint->filter.mapping ? MEMHINT_KIND_ALL
-									     : MEMHINT_KIND_PRIVATE;
+		hint->filter.kinds = default_kinds(hint);
+	if (r == 0)
+		hint->guard = hint->cookie	  ? MEMHINT_GUARD_COOKIE
+			      : choices.has_guard ? choices.guard
+						  : default_guard(hint);
 	return r;
 }
 
@@ -297,34 +400,70 @@ static const struct option_group limit_options = {
 			  "stop after so many seconds, or as in 500ms" },
 			{ "swap-floor", 'F', OPTION_SWAP_FLOOR, "SIZE|PERCENT",
 			  "pageout: refuse, and stop, when less swap than this is free (default: 5%)" },
-			{ "force", 0, OPTION_FORCE, NULL, "pageout: whatever swap is free" },
+			{ "force", 0, OPTION_FORCE, NULL,
+			  "pageout: whatever swap is free; guard freeze: also PID 1, the parent of\n"
+			  "memhint and other ancestors" },
 			{ "dry-run", 'n', OPTION_DRY_RUN, NULL,
 			  "do all but give the advice, and tell what would be done" },
 			{} },
 };
 
-static const struct option_group *const advise_groups[] = {
-	&target_options, &memory_options, &limit_options, &common_options, NULL,
+static const struct option_group guard_options = {
+	.title = "What if the process changes its mappings meanwhile; who makes the call",
+	.options =
+		(const struct option_text[]){
+			{ "guard", 'G', OPTION_GUARD, "GUARD",
+			  "none: the advice is given all the same; follow: what is left is looked at\n"
+			  "again; cookie: the rest is left alone; freeze: it cannot, as it does not run\n"
+			  "(default: follow where cookies are exact or the advice is run inside, else\n"
+			  "none)" },
+			{ "cookie", 0, OPTION_COOKIE, "COOKIE",
+			  "only if it is in the state that 'memhint cookie' gave this for; means\n"
+			  "--guard cookie" },
+			{ "via", 0, OPTION_VIA, "WAY",
+			  "kernel: process_madvise(2); inject: madvise(2) run inside the process; auto:\n"
+			  "the kernel where it takes the advice (default: auto)" },
+			{ "destructive", 0, OPTION_DESTRUCTIVE, NULL,
+			  "data of the process may be destroyed, or withheld from its children: for\n"
+			  "dontneed, free, remove, dontfork and wipeonfork" },
+			{} },
 };
 
-#define ADVISE_EXIT_STATUS                                                                                 \
-	"  All processes are checked before the first is touched. With several, one that fails does not\n" \
-	"  stop the others: then it is 3, as after Ctrl-C, which still prints what was done."
+static const struct option_group *const advise_groups[] = {
+	&target_options, &memory_options, &limit_options, &guard_options, &common_options, NULL,
+};
+
+#define ADVISE_EXIT_STATUS                                                                                   \
+	"  All processes are checked before the first is touched. With several, one that fails does not\n"   \
+	"  stop the others: then it is 3, as after Ctrl-C, which still prints what was done. A process\n"    \
+	"  that has changed (guard cookie): 5 if nothing was done, else 3. One that is traced already, or\n" \
+	"  does not come to a stop: 1."
 
 const struct verb verb_advise = {
 	.name = "advise",
 	.arguments = "ADVICE [PID[:INODE]]...",
 	.summary = "give an advice by its name",
 	.description =
-		"Gives one of the advices that the kernel takes for other processes: cold, pageout, willneed\n"
-		"or collapse. Each has a short form that is a verb of its own.",
+		"Gives any advice that madvise(2) knows. The kernel takes cold, pageout, willneed and collapse\n"
+		"for other processes; each has a short form that is a verb of its own. The others it takes only\n"
+		"from a process itself, so memhint runs the call inside the process, which stands still for it:\n"
+		"normal, random, sequential, mergeable, unmergeable, hugepage, nohugepage, dontdump, dodump,\n"
+		"dofork, keeponfork, populate_read, populate_write; and only with --destructive, and with guard\n"
+		"cookie or freeze, dontneed, free, remove, dontfork, wipeonfork.",
 	.groups = advise_groups,
-	.examples = "  # the same as 'memhint pageout 1234'\n"
-		    "  memhint advise pageout 1234\n"
-		    "  # by the name in the manual of madvise(2)\n"
-		    "  memhint advise MADV_COLD --comm 'firefox*'\n"
-		    "  # what would be done\n"
-		    "  memhint advise willneed --dry-run --json 1234\n",
+	.examples =
+		"  # the same as 'memhint pageout 1234'\n"
+		"  memhint advise pageout 1234\n"
+		"  # by the name in the manual of madvise(2)\n"
+		"  memhint advise MADV_COLD --comm 'firefox*'\n"
+		"  # equal pages of two processes are to be stored once (KSM)\n"
+		"  memhint advise mergeable --only anon,heap 1234 1235\n"
+		"  # keep a large cache out of core dumps\n"
+		"  memhint advise dontdump --only anon --min-size 256M 1234\n"
+		"  # a cache whose content may be lost, of a process that does not run meanwhile\n"
+		"  memhint advise free --destructive --guard freeze --range 7f3a40000000-7f3a80000000 1234\n"
+		"  # what would be done\n"
+		"  memhint advise willneed --dry-run --json 1234\n",
 	.exit_status = ADVISE_EXIT_STATUS,
 	.run = run_advise,
 };

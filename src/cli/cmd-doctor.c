@@ -99,12 +99,27 @@ static const char *reason(int error)
 	}
 }
 
+/* Which of the two kinds is in force. */
+static void check_cookies(struct doctor *doctor, int r)
+{
+	const char *name = memhint_feature_name(MEMHINT_FEATURE_EXACT_COOKIE);
+
+	if (r == 0)
+		add(doctor, name, CHECK_OK, NULL,
+		    "cookies are exact: no change of the mappings goes unseen");
+	else
+		add(doctor, name, CHECK_LIMITED, memhint_feature_help(MEMHINT_FEATURE_EXACT_COOKIE),
+		    "cookies are fingerprints: %s: %s", memhint_error_name(r), reason(r));
+}
+
 static void check_features(struct doctor *doctor)
 {
 	for (int i = 0; i < MEMHINT_FEATURE_COUNT; i++) {
 		int r = memhint_probe(i);
 
-		if (r == 0)
+		if (i == MEMHINT_FEATURE_EXACT_COOKIE)
+			check_cookies(doctor, r);
+		else if (r == 0)
 			add(doctor, memhint_feature_name(i), CHECK_OK, NULL, "works");
 		else
 			add(doctor, memhint_feature_name(i),

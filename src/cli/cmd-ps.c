@@ -592,7 +592,7 @@ static int run_ps(const struct verb *verb, int argc, char **argv)
 	}
 	if (ps.count > 0)
 		return ps.missing > 0 ? EXIT_PARTLY : EXIT_SUCCESS;
-	if (ps.missing == 0)
+	if (ps.missing == 0 && targets_check_cgroups(&ps.targets, ps.procfd) == 0)
 		log_error("no process matches; 'memhint ps' without a choice lists them all");
 	return EXIT_GONE;
 }

@@ -2,6 +2,7 @@
 /* What came of a hint, as a table or as JSON. */
 #include "hint.h"
 #include "json.h"
+#include "kin.h"
 #include "log.h"
 #include "table.h"
 #include "term.h"
@@ -97,6 +98,15 @@ static void json_outcome(struct json *json, const struct hint_outcome *outcome)
 	json_u64(json, "retries", result->retries);
 	json_bool(json, "map_changed", result->map_changed);
 	json_bool(json, "exec_seen", result->exec_seen);
+	json_string(json, "via",
+		    result->via == MEMHINT_VIA_AUTO ? NULL : memhint_via_name(result->via));
+	json_u64(json, "looks", result->looks);
+	json_bool(json, "was_frozen", result->was_frozen);
+	json_u64(json, "frozen_usec", result->frozen_usec);
+	if (outcome->cookie)
+		json_format(json, "cookie", "0x%016" PRIx64, outcome->cookie);
+	else
+		json_null(json, "cookie");
 	json_string(json, "reader",
 		    outcome->was_tried ? memhint_reader_name(outcome->reader) : NULL);
 	json_bool(json, "flags_known", outcome->flags_known);
@@ -129,6 +139,7 @@ static void report_json(const struct hint_run *run)
 	json_string(&json, "schema", "memhint.advise/1");
 	json_string(&json, "advice", memhint_advice_name(run->hint->advice));
 	json_bool(&json, "dry_run", run->hint->dry_run);
+	json_string(&json, "guard", memhint_guard_name(run->hint->guard));
 	json_array(&json, "targets");
 	for (size_t i = 0; i < run->list.count; i++) {
 		json_outcome(&json, &run->outcomes[i]);
@@ -166,6 +177,7 @@ enum {
 	CELL_SWAP, /* of collapse: huge pages, which it is about */
 	CELL_TIME,
 	CELL_RATE,
+	CELL_FROZEN, /* only where a process was kept from running */
 	CELL_SKIPPED,
 	CELL_COUNT
 };
@@ -219,7 +231,45 @@ static void show_outcome(const struct hint_run *run, struct table *table, const 
 		table_set(table, CELL_RATE,
 			  unit_rate(result->advised.bytes, result->elapsed_usec).text);
 	}
+	if (result->frozen_usec > 0)
+		table_set(table, CELL_FROZEN, unit_usec(result->frozen_usec).text);
 	set_skipped(table, CELL_SKIPPED, result);
+}
+
+/* Whether any was kept from running. */
+static bool any_stood(const struct hint_run *run)
+{
+	for (size_t i = 0; i < run->list.count; i++)
+		if (run->outcomes[i].result.frozen_usec > 0)
+			return true;
+	return false;
+}
+
+/* What the guard did, for those who ask. */
+static void say_changes(const struct hint_outcome *outcome)
+{
+	const struct memhint_result *result = &outcome->result;
+	pid_t pid = memhint_process_pid(outcome->target->process);
+
+	if (result->looks > 0)
+		log_verbose("process %d changed its mappings meanwhile; looked again %" PRIu32
+			    " times",
+			    pid, result->looks);
+	else if (result->map_changed)
+		log_verbose("process %d changed its mappings meanwhile", pid);
+	if (result->via == MEMHINT_VIA_INJECT)
+		log_verbose("process %d was given the advice by calls run inside it", pid);
+	if (result->frozen_usec > 0)
+		log_verbose("process %d stood still for %s", pid,
+			    unit_usec(result->frozen_usec).text);
+}
+
+/* Inside a process it is its own filters that decide, range by range. */
+static const char *failure_help(const struct hint_outcome *outcome, int error)
+{
+	if (error == EOPNOTSUPP && kin_has_filter(outcome->target->process))
+		return "a filter for system calls (seccomp) might end the process for this madvise(2)";
+	return memhint_error_help(error);
 }
 
 static void say_failures(const struct hint_run *run)
@@ -239,14 +289,12 @@ static void say_failures(const struct hint_run *run)
 				    failure->failure.start, failure->failure.end,
 				    failure->name && *failure->name ? " " : "",
 				    failure->name ? failure->name : "",
-				    memhint_error_help(failure->failure.error),
+				    failure_help(outcome, failure->failure.error),
 				    shown < outcome->failure_count
 					    ? "; more failed, --verbose lists them"
 					    : "");
 		}
-		if (outcome->result.map_changed)
-			log_verbose("process %d changed its mappings meanwhile",
-				    memhint_process_pid(outcome->target->process));
+		say_changes(outcome);
 	}
 }
 
@@ -262,6 +310,7 @@ static int report_table(const struct hint_run *run)
 		[CELL_SWAP] = { .title = makes_huge(run) ? "HUGE" : "SWAPPED", .right = true },
 		[CELL_TIME] = { .title = "TIME", .right = true },
 		[CELL_RATE] = { .title = "RATE", .right = true },
+		[CELL_FROZEN] = { .title = "FROZEN", .right = true, .hidden = !any_stood(run) },
 		[CELL_SKIPPED] = { .title = "SKIPPED", .may_cut = true },
 	};
 	struct table *table;

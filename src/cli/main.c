@@ -17,7 +17,8 @@
 
 const struct verb *const verbs[] = {
 	&verb_ps,	&verb_map,    &verb_cold,   &verb_pageout, &verb_willneed,
-	&verb_collapse, &verb_advise, &verb_doctor, &verb_demo,	   NULL,
+	&verb_collapse, &verb_advise, &verb_cookie, &verb_freeze,  &verb_thaw,
+	&verb_doctor,	&verb_demo,   NULL,
 };
 
 static void print_usage(FILE *file)

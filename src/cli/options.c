@@ -6,6 +6,8 @@
 #include "log.h"
 #include "parse.h"
 
+#include <memhint/guard.h>
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -230,6 +232,17 @@ int options_usec(const struct options *options, uint64_t default_unit_usec, uint
 	if (r < 0)
 		return options_bad(options,
 				   "is not a time; times look like 500us, 2ms, 1.5s or 3m");
+	return 0;
+}
+
+int options_cookie(const struct options *options, uint64_t *ret_cookie)
+{
+	uint64_t cookie;
+
+	if (parse_u64(options->argument, 16, &cookie) < 0 ||
+	    memhint_cookie_kind(cookie) == MEMHINT_COOKIE_INVALID)
+		return options_bad(options, "is not a cookie; 'memhint cookie' prints them");
+	*ret_cookie = cookie;
 	return 0;
 }
 

@@ -71,6 +71,8 @@ int options_bad(const struct options *options, const char *reason);
 /* Arguments as numbers: 0, or EXIT_USAGE after a complaint. */
 int options_bytes(const struct options *options, uint64_t *ret_bytes);
 int options_usec(const struct options *options, uint64_t default_unit_usec, uint64_t *ret_usec);
+int options_cookie(const struct options *options,
+		   uint64_t *ret_cookie); /* as memhint cookie prints it */
 
 void options_help(const struct verb *verb, FILE *file);
 void options_dump(FILE *file); /* all verbs and options as JSON */

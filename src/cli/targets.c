@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "targets.h"
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "fd.h"
 #include "log.h"
@@ -148,16 +149,9 @@ bool targets_are_empty(const struct targets *targets)
 /* Whether @path is @group or lies below it. Either may have slashes too many at the end. */
 static bool path_is_within(const char *path, size_t path_length, const char *group)
 {
-	static const char *const mounts[] = { "/sys/fs/cgroup/unified/", "/sys/fs/cgroup/" };
 	size_t length;
 
-	for (size_t i = 0; i < 2; i++)
-		if (strncmp(group, mounts[i], strlen(mounts[i])) == 0) {
-			group += strlen(mounts[i]);
-			break;
-		}
-	while (*group == '/')
-		group++;
+	group = cgroup_path(group);
 	length = strlen(group);
 	while (length > 0 && group[length - 1] == '/')
 		length--;
@@ -311,8 +305,8 @@ void target_list_done(struct target_list *list)
 	*list = (struct target_list){};
 }
 
-static int add_target(struct target_list *list, struct memhint_process *process,
-		      const struct memhint_process_stat *stat, bool by_pid)
+int target_list_add(struct target_list *list, struct memhint_process *process,
+		    const struct memhint_process_stat *stat, bool by_pid)
 {
 	struct target *targets = reallocarray(list->targets, list->count + 1, sizeof(*targets));
 
@@ -391,7 +385,7 @@ static int open_by_pid(int procfd, const struct target_pid *pid, struct target_l
 		memhint_process_close(process);
 		return EXIT_FAILURE;
 	}
-	if (add_target(list, process, &stat, true) < 0) {
+	if (target_list_add(list, process, &stat, true) < 0) {
 		memhint_process_close(process);
 		return out_of_memory();
 	}
@@ -422,11 +416,45 @@ static int open_found(const struct proclist *processes, struct target_list *list
 			memhint_process_close(process);
 			continue;
 		}
-		if (add_target(list, process, &stat, false) < 0) {
+		if (target_list_add(list, process, &stat, false) < 0) {
 			memhint_process_close(process);
-			return out_of_memory();
+			return -ENOMEM;
 		}
 	}
+	return 0;
+}
+
+static int open_more(const struct targets *targets, int procfd, struct target_list *list)
+{
+	_cleanup_(proclist_done) struct proclist processes = {};
+	int r;
+
+	if (targets->pattern_count == 0 && !targets->children)
+		return 0;
+	r = proclist_read(procfd, &processes);
+	if (r < 0)
+		return r;
+	targets_select(targets, procfd, &processes);
+	return open_found(&processes, list);
+}
+
+int targets_open_more(const struct targets *targets, struct target_list *list)
+{
+	_cleanup_close_ int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return procfd < 0 ? -errno : open_more(targets, procfd, list);
+}
+
+int targets_check_cgroups(const struct targets *targets, int procfd)
+{
+	for (size_t i = 0; i < targets->pattern_count; i++)
+		if (targets->patterns[i].option == OPTION_CGROUP &&
+		    cgroup_exists(procfd, targets->patterns[i].text) == 0) {
+			log_error("there is no control group '%s'; 'memhint ps --columns +cgroup' "
+				  "shows which there are",
+				  targets->patterns[i].text);
+			return EXIT_GONE;
+		}
 	return 0;
 }
 
@@ -446,21 +474,21 @@ int targets_open(const struct targets *targets, struct target_list *ret_list)
 		if (status == 0)
 			status = r;
 	}
-	if (status == 0 && (targets->pattern_count > 0 || targets->children)) {
-		_cleanup_(proclist_done) struct proclist processes = {};
-
-		r = proclist_read(procfd, &processes);
-		if (r < 0) {
+	if (status == 0) {
+		r = open_more(targets, procfd, &list);
+		if (r == -ENOMEM) {
+			status = out_of_memory();
+		} else if (r < 0) {
 			log_error("/proc cannot be read: %s", strerror(-r));
 			status = EXIT_FAILURE;
-		} else {
-			targets_select(targets, procfd, &processes);
-			status = open_found(&processes, &list);
 		}
 	}
 	if (status == 0 && list.count == 0) {
-		log_error("no process matches; 'memhint ps' lists what there is");
-		status = EXIT_GONE;
+		status = targets_check_cgroups(targets, procfd);
+		if (status == 0) {
+			log_error("no process matches; 'memhint ps' lists what there is");
+			status = EXIT_GONE;
+		}
 	}
 	if (status != 0) {
 		target_list_done(&list);

@@ -6,6 +6,7 @@
 #include "options.h"
 #include "proclist.h"
 
+#include <memhint/guard.h>
 #include <memhint/process.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,13 +55,18 @@ void targets_select(const struct targets *targets, int procfd, struct proclist *
 struct target {
 	struct memhint_process *process;
 	struct memhint_process_stat stat;
-	bool by_pid; /* named by its PID, not found by a pattern */
+	struct memhint_freeze *freeze; /* what keeps it from running, or NULL; see group.h */
+	bool by_pid;		       /* named by its PID, not found by a pattern */
+	bool left_out;		       /* it was refused, or ended; for the caller */
 };
 
 struct target_list {
 	size_t count;
 	struct target *targets;
 };
+
+/* Complains about a control group that does not exist and returns EXIT_GONE; else 0. */
+int targets_check_cgroups(const struct targets *targets, int procfd);
 
 /*
  * Takes hold of all processes that are meant. Complains about each named one that is gone, another
@@ -69,6 +75,13 @@ struct target_list {
  */
 int targets_open(const struct targets *targets, struct target_list *ret_list);
 void target_list_done(struct target_list *list);
+
+/* Takes hold of those, too, that patterns and --children mean by now. 0 or a negative errno. */
+int targets_open_more(const struct targets *targets, struct target_list *list);
+
+/* Adds a process, which then belongs to the list. 0 or a negative errno. */
+int target_list_add(struct target_list *list, struct memhint_process *process,
+		    const struct memhint_process_stat *stat, bool by_pid);
 
 /* A sentence about a process that cannot be had, and the exit status for it. */
 int target_pid_failed(int procfd, const struct target_pid *pid, int error);

@@ -49,7 +49,7 @@ struct verb {
 };
 
 extern const struct verb verb_ps, verb_map, verb_advise, verb_cold, verb_pageout, verb_willneed,
-	verb_collapse, verb_doctor, verb_demo;
+	verb_collapse, verb_cookie, verb_freeze, verb_thaw, verb_doctor, verb_demo;
 
 /* Every verb in the order of --help; ends with NULL. */
 extern const struct verb *const verbs[];

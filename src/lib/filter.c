@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From a snapshot to ranges: what matches, what of it is worth advising, and why the rest is not. */
 #include "cleanup.h"
+#include "filter-internal.h"
 #include "map-internal.h"
 #include "match.h"
 #include "page-size.h"
@@ -15,6 +16,8 @@
 #include <memhint/process.h>
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 /*
  * Below this size a look at the pages of a mapping (0.3 us and 6 ns a page) costs as much as giving
@@ -312,22 +315,24 @@ static int look_at(struct selection *selection, size_t first, size_t last)
 	return r;
 }
 
-/* Candidates whose pages need no look. 1: taken care of, 0: it needs one, or a negative errno. */
-static int decide_unseen(struct selection *selection, size_t index, const struct memhint_vma *vma)
+/* Whether the pages of a candidate can stay unseen. */
+static bool is_clear(const struct selection *selection, size_t index, const struct memhint_vma *vma)
+{
+	enum want want = vma_want(selection, index, vma);
+
+	return want == WANT_ALL ||
+	       (want != WANT_COLLAPSIBLE && map_is_untouched(selection->map, index) &&
+		(vma->kind & MEMHINT_KIND_PRIVATE));
+}
+
+static int take_or_drop_unseen(struct selection *selection, size_t index,
+			       const struct memhint_vma *vma)
 {
 	uint64_t start = clip_start(selection, vma), end = clip_end(selection, vma);
-	enum want want = vma_want(selection, index, vma);
-	int r;
 
-	if (want == WANT_ALL) {
-		r = ranges_append(selection->ranges, start, end - start);
-		return r < 0 ? r : 1;
-	}
-	if (want != WANT_COLLAPSIBLE && map_is_untouched(selection->map, index) &&
-	    (vma->kind & MEMHINT_KIND_PRIVATE)) {
-		drop(selection, MEMHINT_SKIP_EMPTY, start, end);
-		return 1;
-	}
+	if (vma_want(selection, index, vma) == WANT_ALL)
+		return ranges_append(selection->ranges, start, end - start);
+	drop(selection, MEMHINT_SKIP_EMPTY, start, end);
 	return 0;
 }
 
@@ -338,32 +343,33 @@ static int select_all(struct selection *selection)
 
 	for (size_t i = 0; i <= count; i++) {
 		const struct memhint_vma *vma = memhint_map_get(selection->map, i);
+		bool matches = vma && vma_matches(&selection->filter, vma);
 		enum memhint_skip obstacle = MEMHINT_SKIP_COUNT;
-		bool looks = false;
 
-		if (vma && vma_matches(&selection->filter, vma)) {
+		if (matches)
 			obstacle = vma_obstacle(vma, selection->advice);
-			if (obstacle != MEMHINT_SKIP_COUNT) {
-				drop(selection, obstacle, clip_start(selection, vma),
-				     clip_end(selection, vma));
-			} else {
-				r = decide_unseen(selection, i, vma);
-				if (r < 0)
-					return r;
-				looks = r == 0;
-			}
-		}
-		if (looks) {
+		if (matches && obstacle == MEMHINT_SKIP_COUNT && !is_clear(selection, i, vma)) {
 			if (!pending++)
 				first = i;
 			continue;
 		}
+		/* In order of address: first what waits for a look. */
 		if (pending) {
 			r = look_at(selection, first, first + pending - 1);
 			if (r < 0)
 				return r;
 			pending = 0;
 		}
+		if (!matches)
+			continue;
+		if (obstacle != MEMHINT_SKIP_COUNT) {
+			drop(selection, obstacle, clip_start(selection, vma),
+			     clip_end(selection, vma));
+			continue;
+		}
+		r = take_or_drop_unseen(selection, i, vma);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -384,6 +390,31 @@ static int filter_take(const struct memhint_filter *filter, struct memhint_filte
 	    ret->end % page || ret->start >= ret->end)
 		return -EINVAL;
 	return 0;
+}
+
+static struct origin *origin_new(const struct memhint_map *map, const struct memhint_filter *filter,
+				 int advice)
+{
+	_cleanup_free_ char *mapping = NULL;
+	struct origin *origin;
+
+	if (filter->mapping) {
+		mapping = strdup(filter->mapping);
+		if (!mapping)
+			return NULL;
+	}
+	origin = malloc(sizeof(*origin));
+	if (!origin)
+		return NULL;
+	*origin = (struct origin){
+		.filter = *filter,
+		.advice = advice,
+		.want = map_want(map),
+		.cookie = memhint_map_cookie(map),
+		.marks = map_exec_marks(map),
+	};
+	origin->filter.mapping = take_pointer(mapping);
+	return origin;
 }
 
 int memhint_select(struct memhint_process *process, const struct memhint_map *map,
@@ -421,6 +452,33 @@ int memhint_select(struct memhint_process *process, const struct memhint_map *ma
 	r = select_all(&selection);
 	if (r < 0)
 		return r;
+	ranges->origin = origin_new(map, &selection.filter, advice);
+	if (!ranges->origin)
+		return -ENOMEM;
 	*ret_ranges = take_pointer(ranges);
 	return 0;
+}
+
+int select_again(const struct origin *origin, const struct memhint_map *map,
+		 const struct pages *pages, uint64_t start, uint64_t end,
+		 struct memhint_ranges *ranges)
+{
+	struct selection selection = {
+		.map = map,
+		.filter = origin->filter,
+		.advice = origin->advice,
+		.ranges = ranges,
+		.pages = *pages,
+	};
+
+	if (start > selection.filter.start)
+		selection.filter.start = start;
+	if (end < selection.filter.end)
+		selection.filter.end = end;
+	/* With the pages in the snapshot, nothing was given the advice unseen. */
+	if (origin->want & MEMHINT_MAP_PAGES)
+		selection.filter.flags |= MEMHINT_FILTER_EXACT;
+	if (selection.filter.start >= selection.filter.end)
+		return 0;
+	return select_all(&selection);
 }

@@ -69,20 +69,27 @@ struct builder {
 	struct map_list *list;
 	struct map_reading *reading;
 	size_t matched; /* by match_record() */
+	bool any;	/* by add_record(): the text is not empty */
 };
+
+/* What a sink returns when it has all of the window. */
+#define WINDOW_FULL 2
+
+static bool window_is_full(const struct builder *builder)
+{
+	return builder->wanted->limit && builder->list->count >= builder->wanted->limit;
+}
 
 static int add_record(const struct maps_record *record, void *userdata)
 {
 	struct builder *builder = userdata;
 	struct map_list *list = builder->list;
-	enum device_class class = kind_device_class(
-		&builder->source->devices, memhint_process_dirfd(builder->source->process), record);
+	enum device_class class;
 	struct memhint_vma vma = {
 		.start = record->start,
 		.end = record->end,
 		.offset = record->offset,
 		.flags = record->flags,
-		.kind = kind_of_record(record, class),
 		.resident_bytes = record->resident_bytes,
 		.swapped_bytes = record->swapped_bytes,
 		.huge_bytes = record->huge_bytes,
@@ -91,6 +98,14 @@ static int add_record(const struct maps_record *record, void *userdata)
 	uint8_t notes = 0;
 	int r;
 
+	builder->any = true;
+	if (record->end <= builder->wanted->start)
+		return 0;
+	if (window_is_full(builder))
+		return WINDOW_FULL;
+	class = kind_device_class(&builder->source->devices,
+				  memhint_process_dirfd(builder->source->process), record);
+	vma.kind = kind_of_record(record, class);
 	if (class == DEVICE_HUGETLB)
 		notes |= MAP_NOTE_HUGETLB;
 	if (builder->reading->reader == MEMHINT_READER_SMAPS && !record->resident_bytes &&
@@ -112,14 +127,17 @@ static int read_text(struct builder *builder, enum memhint_reader reader)
 	int r;
 
 	map_list_clear(builder->list);
-	*builder->reading = (struct map_reading){ .reader = reader,
-						  .has_counters = is_smaps,
-						  .has_fingerprint = true };
+	builder->any = false;
+	*builder->reading = (struct map_reading){
+		.reader = reader,
+		.has_counters = is_smaps,
+		.has_fingerprint = !builder->wanted->start && !builder->wanted->limit,
+	};
 	r = source_read(builder->source, is_smaps ? MAPS_TEXT_SMAPS : MAPS_TEXT_MAPS, add_record,
 			builder);
 	if (r < 0)
 		return r;
-	return builder->list->count ? 0 : -ESRCH;
+	return builder->any ? 0 : -ESRCH;
 }
 
 static int add_bpf_vma(const struct bpf_room_vma *vma, void *userdata)
@@ -146,6 +164,7 @@ static enum bpf_room_way way_of(enum memhint_reader reader)
 static int read_bpf(struct builder *builder, enum memhint_reader reader)
 {
 	const struct memhint_process *process = builder->source->process;
+	const struct bpf_room_target target = bpf_door_target(process);
 	const struct bpf_room *room;
 	int r;
 
@@ -153,11 +172,11 @@ static int read_bpf(struct builder *builder, enum memhint_reader reader)
 		return -EOPNOTSUPP;
 	map_list_clear(builder->list);
 	*builder->reading = (struct map_reading){ .reader = reader };
-	r = room->read(way_of(reader), memhint_process_pidfd(process), memhint_process_pid(process),
+	r = room->read(way_of(reader), &target, builder->wanted->start, builder->wanted->limit,
 		       add_bpf_vma, builder, &builder->reading->space);
 	if (r < 0)
 		return r;
-	return builder->list->count ? 0 : -ESRCH;
+	return builder->list->count || builder->wanted->start ? 0 : -ESRCH;
 }
 
 #define NO_MATCH 1
@@ -169,8 +188,10 @@ static int match_record(const struct maps_record *record, void *userdata)
 	struct map_list *list = builder->list;
 	struct memhint_vma *vma;
 
+	if (record->end <= builder->wanted->start)
+		return 0;
 	if (builder->matched == list->count)
-		return NO_MATCH;
+		return window_is_full(builder) ? WINDOW_FULL : NO_MATCH;
 	vma = &list->vmas[builder->matched];
 	if (vma->start != record->start || vma->end != record->end)
 		return NO_MATCH;
@@ -224,7 +245,7 @@ static int read_by(struct builder *builder, enum memhint_reader reader)
 				builder);
 		if (r < 0)
 			return r;
-		if (r == 0 && builder->matched == builder->list->count) {
+		if (r != NO_MATCH && builder->matched == builder->list->count) {
 			builder->reading->has_counters = wanted->counters;
 			return 0;
 		}
@@ -299,9 +320,28 @@ static int add_fingerprint(const struct maps_record *record, void *userdata)
 	return 0;
 }
 
+int map_read_fingerprint(const struct memhint_process *process, struct maps_buffer *buffer,
+			 uint64_t *ret_fingerprint)
+{
+	/* One that was open before would show the address space that it was opened on. */
+	_cleanup_close_ int fd = map_text_open(process, "maps");
+	uint64_t fingerprint = 0;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = maps_file_read(fd, MAPS_TEXT_MAPS, false, buffer, add_fingerprint, &fingerprint);
+	if (r < 0)
+		return r;
+	if (!fingerprint)
+		return -ESRCH;
+	*ret_fingerprint = fingerprint;
+	return 0;
+}
+
 int map_read_is_same(struct map_source *source, const struct map_reading *reading)
 {
-	const struct memhint_process *process = source->process;
+	const struct bpf_room_target target = bpf_door_target(source->process);
 	struct bpf_room_space space = {};
 	const struct bpf_room *room;
 	uint64_t fingerprint = 0;
@@ -310,8 +350,7 @@ int map_read_is_same(struct map_source *source, const struct map_reading *readin
 	if (reading->space.generation) {
 		r = bpf_door_load(way_of(reading->reader), &room);
 		if (r == 0)
-			r = room->read(way_of(reading->reader), memhint_process_pidfd(process),
-				       memhint_process_pid(process), NULL, NULL, &space);
+			r = room->read(way_of(reading->reader), &target, 0, 0, NULL, NULL, &space);
 		if (r < 0)
 			return r == -EAGAIN ? 0 : r; /* it changes just now */
 		return space.generation == reading->space.generation &&

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cleanup.h"
 #include "cookie.h"
-#include "fd.h"
+#include "exec-marks.h"
 #include "map-internal.h"
 #include "map-list.h"
 #include "map-read.h"
 #include "pages.h"
-#include "procfile.h"
 #include "sized.h"
 
 #include <memhint/map.h>
 #include <memhint/process.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define WANT_ALL (MEMHINT_MAP_NAMES | MEMHINT_MAP_FLAGS | MEMHINT_MAP_PAGES | MEMHINT_MAP_UNPACED)
@@ -30,13 +28,6 @@
  * passes over what has no page table, tells the sums.
  */
 #define PAGEMAP_LIMIT (64ull << 30)
-
-/* What exec changes, even where the old address space lives on in a process that shared it. */
-struct exec_marks {
-	uint64_t start_code;
-	uint64_t start_stack;
-	uint64_t env_start;
-};
 
 struct memhint_map {
 	const struct memhint_process *process;
@@ -55,41 +46,6 @@ struct memhint_map {
 
 DEFINE_CLEANUP(struct memhint_map *, memhint_map_close)
 
-/* The stat of the main thread alone: that of the process adds up all threads. An fd or -errno. */
-static int exec_marks_open(const struct memhint_process *process)
-{
-	char path[48];
-	int fd;
-
-	snprintf(path, sizeof(path), "task/%d/stat", memhint_process_pid(process));
-	fd = fd_openat(memhint_process_dirfd(process), path);
-	return fd == -ENOENT ? -ESRCH : fd;
-}
-
-static int exec_marks_read(int fd, struct exec_marks *ret_marks)
-{
-	struct proc_stat stat;
-	char text[1024];
-	ssize_t n;
-	int r;
-
-	do
-		n = pread(fd, text, sizeof(text) - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	r = proc_stat_parse(text, &stat);
-	if (r < 0)
-		return r;
-	*ret_marks = (struct exec_marks){
-		.start_code = stat.start_code,
-		.start_stack = stat.start_stack,
-		.env_start = stat.env_start,
-	};
-	return 0;
-}
-
 static bool map_still_holds(const struct memhint_map *map)
 {
 	struct exec_marks marks;
@@ -98,9 +54,7 @@ static bool map_still_holds(const struct memhint_map *map)
 	if (map->pages.fd >= 0 && !pages_are_current(&map->pages))
 		return false;
 	return exec_marks_read(map->marks_fd, &marks) == 0 &&
-	       marks.start_code == map->marks.start_code &&
-	       marks.start_stack == map->marks.start_stack &&
-	       marks.env_start == map->marks.env_start;
+	       exec_marks_are_same(&marks, &map->marks);
 }
 
 /* Adds runs to the mappings that they lie in. */
@@ -182,6 +136,31 @@ static int fill_pages(const struct memhint_map *map, struct map_list *list)
 	return 0;
 }
 
+/* Reads the list, and what tells later whether it is still the same. */
+static int read_list(struct memhint_map *map, struct map_reading *ret_reading)
+{
+	struct map_reading reading;
+	uint64_t fingerprint;
+	int r = map_read(&map->source, &map->wanted, &map->spare, &reading);
+
+	if (r == 0 && !reading.space.generation && !reading.has_fingerprint) {
+		/*
+		 * Through BPF, and the kernel does not count changes. The state has to be taken from
+		 * the text then, and before the list: what changes in between must show.
+		 */
+		r = map_read_fingerprint(map->process, &map->source.buffer, &fingerprint);
+		if (r == 0)
+			r = map_read(&map->source, &map->wanted, &map->spare, &reading);
+		if (r == 0 && !reading.has_fingerprint) {
+			reading.fingerprint = fingerprint;
+			reading.has_fingerprint = true;
+		}
+	}
+	if (r == 0)
+		*ret_reading = reading;
+	return r;
+}
+
 /* Reads everything into the spare list and, if the process is the same at the end, shows that. */
 static int map_fill(struct memhint_map *map)
 {
@@ -189,13 +168,13 @@ static int map_fill(struct memhint_map *map)
 	struct map_list old;
 	int r;
 
-	r = map_read(&map->source, &map->wanted, &map->spare, &reading);
+	r = read_list(map, &reading);
 	if (r < 0)
 		return r;
 	if ((map->want & MEMHINT_MAP_PAGES) && map->pages_wanted != MEMHINT_PAGES_SMAPS) {
 		if (!reading.has_counters && needs_smaps(map, &map->spare)) {
 			map->wanted.counters = true; /* from now on */
-			r = map_read(&map->source, &map->wanted, &map->spare, &reading);
+			r = read_list(map, &reading);
 			if (r < 0)
 				return r;
 		}
@@ -262,9 +241,12 @@ int memhint_map_open(struct memhint_process *process, const struct memhint_map_o
 {
 	_cleanup_(memhint_map_closep) struct memhint_map *map = NULL;
 	struct memhint_map_options taken;
+	uint64_t boot;
 	int r;
 
 	r = options_take(options, &taken);
+	if (r == 0)
+		r = cookie_boot(&boot); /* so that memhint_map_cookie() cannot fail */
 	if (r < 0)
 		return r;
 	map = malloc(sizeof(*map));
@@ -342,7 +324,7 @@ uint64_t memhint_map_cookie(const struct memhint_map *map)
 {
 	if (map->reading.space.generation)
 		return cookie_of_space(map->process, &map->reading.space);
-	return cookie_of_fingerprint(map->process, map->reading.fingerprint);
+	return cookie_of_text(map->process, &map->marks, map->reading.fingerprint);
 }
 
 bool memhint_map_flags_known(const struct memhint_map *map)
@@ -368,6 +350,23 @@ bool map_has_names(const struct memhint_map *map)
 bool map_has_pages(const struct memhint_map *map)
 {
 	return map->want & MEMHINT_MAP_PAGES;
+}
+
+uint32_t map_want(const struct memhint_map *map)
+{
+	return map->want;
+}
+
+struct exec_marks map_exec_marks(const struct memhint_map *map)
+{
+	return map->marks;
+}
+
+int map_refresh_window(struct memhint_map *map, uint64_t start, uint32_t limit)
+{
+	map->wanted.start = start;
+	map->wanted.limit = limit;
+	return map_fill(map);
 }
 
 int map_is_unchanged(const struct memhint_map *map)

@@ -2,6 +2,7 @@
 /* What this kernel lets this process do, found out by trying. */
 #include "bpf-door.h"
 #include "cleanup.h"
+#include "cookie.h"
 #include "page-size.h"
 #include "pages.h"
 #include "uapi.h"
@@ -103,6 +104,69 @@ static int try_bpf(enum bpf_room_way way, enum memhint_reader reader)
 	return r == 0 ? try_reader(reader) : r;
 }
 
+/* Why the program for exact cookies does not load, or 0. */
+static int load_watch(void)
+{
+	const struct bpf_room *room;
+	int r = bpf_door_open(&room);
+
+	if (r == 0)
+		r = room->watch_load(BPF_ROOM_RUN);
+	if (r < 0 && r != -ENOENT && r != -EPROTO)
+		r = room->watch_load(BPF_ROOM_SEQ);
+	return r;
+}
+
+/* Other threads of the caller may map memory meanwhile: a fault must go unseen once, a change always. */
+#define FAULT_TRIES 1000
+
+static int try_cookie_on(struct memhint_process *self, volatile char *page)
+{
+	uint64_t before, after;
+	int r = 0;
+
+	for (int i = 0; i < FAULT_TRIES && r == 0; i++) {
+		/* Away with what is there, so that it is a fault again. */
+		if (madvise((void *)page, (size_t)page_size(), MADV_DONTNEED) < 0)
+			return -errno;
+		r = cookie_read(self, MEMHINT_COOKIE_EXACT, &before);
+		*page = 1;
+		if (r == 0)
+			r = cookie_read(self, MEMHINT_COOKIE_EXACT, &after);
+		if (r == 0 && before == after)
+			return 0;
+	}
+	return r < 0 ? r : -EAGAIN;
+}
+
+static int try_exact_cookie(void)
+{
+	_cleanup_(memhint_process_closep) struct memhint_process *self = NULL;
+	uint64_t before, mapped, unmapped;
+	void *page;
+	int r = load_watch();
+
+	if (r == 0)
+		r = memhint_process_open(P_PID, (id_t)getpid(), &self);
+	if (r == 0)
+		r = cookie_read(self, MEMHINT_COOKIE_EXACT, &before);
+	if (r < 0)
+		return r;
+	page = mmap(NULL, (size_t)page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
+	if (page == MAP_FAILED)
+		return -errno;
+	r = cookie_read(self, MEMHINT_COOKIE_EXACT, &mapped);
+	if (r == 0)
+		r = try_cookie_on(self, page);
+	munmap(page, (size_t)page_size());
+	if (r == 0)
+		r = cookie_read(self, MEMHINT_COOKIE_EXACT, &unmapped);
+	if (r < 0)
+		return r;
+	return before != mapped && mapped != unmapped && before != unmapped ? 0 : -EOPNOTSUPP;
+}
+
 static int try_procmap_query(void)
 {
 	struct uapi_procmap_query query = {
@@ -161,6 +225,7 @@ static int try_feature(enum memhint_feature feature)
 	case MEMHINT_FEATURE_DROPPABLE:
 		return try_droppable();
 	case MEMHINT_FEATURE_EXACT_COOKIE:
+		return try_exact_cookie();
 	case MEMHINT_FEATURE_TRACE:
 	case MEMHINT_FEATURE_CGROUP_FREEZER:
 	case MEMHINT_FEATURE_INJECT:

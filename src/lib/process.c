@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cleanup.h"
+#include "cookie.h"
 #include "fd.h"
 #include "freezer.h"
 #include "parse.h"
+#include "process-internal.h"
 #include "procfile.h"
 #include "uapi.h"
 
@@ -24,6 +26,8 @@ struct memhint_process {
 	int pidfd;
 	int dirfd;
 	uint64_t id;
+	bool id_is_start_time;
+	struct cookie_keep *cookie_keep;
 };
 
 DEFINE_CLEANUP(struct memhint_process *, memhint_process_close)
@@ -132,19 +136,20 @@ static int directory_error(int pidfd, int error)
 	return pidfd_is_alive(pidfd) ? -EACCES : -ESRCH;
 }
 
-static int process_id(int pidfd, int dirfd, uint64_t *ret_id)
+static int process_identify(struct memhint_process *process)
 {
 	struct proc_stat stat;
 	int r;
 
-	*ret_id = pidfd_inode(pidfd);
-	if (*ret_id)
+	process->id = pidfd_inode(process->pidfd);
+	if (process->id)
 		return 0;
-	r = proc_stat_read(dirfd, &stat);
+	r = proc_stat_read(process->dirfd, &stat);
 	if (r < 0)
 		return r;
 	/* The start time is 0 only for what started with the kernel itself. */
-	*ret_id = stat.start_ticks ? stat.start_ticks : 1;
+	process->id = stat.start_ticks ? stat.start_ticks : 1;
+	process->id_is_start_time = true;
 	return 0;
 }
 
@@ -184,7 +189,7 @@ int memhint_process_open(idtype_t which, id_t id, struct memhint_process **ret_p
 	process->dirfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process->dirfd < 0)
 		return directory_error(process->pidfd, -errno);
-	r = process_id(process->pidfd, process->dirfd, &process->id);
+	r = process_identify(process);
 	/* Alive now, so the PID was its own all along, and the directory is its own too. */
 	if (!pidfd_is_alive(process->pidfd))
 		return -ESRCH;
@@ -211,6 +216,7 @@ void memhint_process_close(struct memhint_process *process)
 {
 	if (!process)
 		return;
+	cookie_keep_free(process->cookie_keep);
 	closep(&process->dirfd);
 	closep(&process->pidfd);
 	free(process);
@@ -234,6 +240,16 @@ int memhint_process_dirfd(const struct memhint_process *process)
 uint64_t memhint_process_id(const struct memhint_process *process)
 {
 	return process->id;
+}
+
+uint64_t process_key(const struct memhint_process *process)
+{
+	return process->id_is_start_time ? process->id << 32 ^ (uint64_t)process->pid : process->id;
+}
+
+struct cookie_keep **process_cookie_keep(struct memhint_process *process)
+{
+	return &process->cookie_keep;
 }
 
 bool memhint_process_is_alive(const struct memhint_process *process)
@@ -290,6 +306,11 @@ static bool threads_are_stopped(int dirfd)
 		any = true;
 	}
 	return any;
+}
+
+bool process_is_frozen(const struct memhint_process *process)
+{
+	return cgroup_is_frozen(process->dirfd);
 }
 
 bool memhint_process_is_stopped(const struct memhint_process *process)

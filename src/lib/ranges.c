@@ -17,12 +17,30 @@ int memhint_ranges_new(struct memhint_ranges **ret_ranges)
 	return 0;
 }
 
+static void origin_free(struct origin *origin)
+{
+	if (!origin)
+		return;
+	free((char *)origin->filter.mapping);
+	free(origin);
+}
+
 void memhint_ranges_free(struct memhint_ranges *ranges)
 {
 	if (!ranges)
 		return;
+	origin_free(ranges->origin);
 	free(ranges->items);
 	free(ranges);
+}
+
+void ranges_clear(struct memhint_ranges *ranges)
+{
+	ranges->count = 0;
+	ranges->is_ascending = true;
+	ranges->total = (struct memhint_amount){};
+	for (int i = 0; i < MEMHINT_SKIP_COUNT; i++)
+		ranges->skipped[i] = (struct memhint_amount){};
 }
 
 int ranges_append(struct memhint_ranges *ranges, uint64_t start, uint64_t length)
@@ -49,6 +67,7 @@ int ranges_append(struct memhint_ranges *ranges, uint64_t start, uint64_t length
 int memhint_ranges_add(struct memhint_ranges *ranges, uint64_t start, uint64_t length_bytes)
 {
 	uint64_t page = page_size(), end;
+	int r;
 
 	/* The kernel rounds a length up; do the same here, so that counts are of whole pages. */
 	if (start % page || length_bytes == 0 ||
@@ -58,7 +77,13 @@ int memhint_ranges_add(struct memhint_ranges *ranges, uint64_t start, uint64_t l
 	if (__builtin_add_overflow(start, length_bytes, &end) ||
 	    __builtin_add_overflow(ranges->total.bytes, length_bytes, &end))
 		return -EINVAL;
-	return ranges_append(ranges, start, length_bytes);
+	r = ranges_append(ranges, start, length_bytes);
+	if (r < 0)
+		return r;
+	/* No selection would find it again. */
+	origin_free(ranges->origin);
+	ranges->origin = NULL;
+	return 0;
 }
 
 struct memhint_amount memhint_ranges_total(const struct memhint_ranges *ranges)

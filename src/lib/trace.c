@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "fd.h"
+#include "inject-arch.h"
 #include "procfile.h"
 #include "trace-watch.h"
 
@@ -406,6 +407,8 @@ static int thread_look(struct trace *trace, struct trace_thread *thread, bool ag
 		/* From now on its end is to be no stop, or SIGKILL would not end it. */
 		thread->is_held = !is_leader(trace, thread->tid) ||
 				  ptrace(PTRACE_SETOPTIONS, thread->tid, NULL, NULL) == 0;
+		/* Some calls would say EINTR for it: they are begun anew instead. */
+		inject_arch_mend(thread->tid);
 		return 0;
 	case PTRACE_EVENT_EXIT:
 		ptrace(PTRACE_DETACH, thread->tid, NULL, NULL);

@@ -100,6 +100,38 @@ struct uapi_procmap_query {
 #define UAPI_PROCMAP_SHARED 0x08u
 #define UAPI_PROCMAP_COVERING_OR_NEXT 0x10u
 
+/* include/uapi/linux/ptrace.h: restartable sequences (5.13) and dispatch of system calls (6.4). */
+#define UAPI_PTRACE_GET_RSEQ 0x420f
+struct uapi_rseq_configuration {
+	__u64 pointer;
+	__u32 size;
+	__u32 signature;
+	__u32 flags;
+	__u32 pad;
+};
+
+#define UAPI_PTRACE_GET_SUD_CONFIG 0x4211
+struct uapi_sud_config {
+	__u64 mode; /* 0: off */
+	__u64 selector;
+	__u64 offset;
+	__u64 length;
+};
+
+/* include/uapi/linux/rseq.h: struct rseq_cs, and where struct rseq points to it. */
+#define UAPI_RSEQ_CS_OFFSET 8
+struct uapi_rseq_cs {
+	__u32 version;
+	__u32 flags;
+	__u64 start;
+	__u64 length;
+	__u64 abort;
+};
+
+/* include/linux/errno.h of the kernel: results that a program does not get to see. */
+#define UAPI_RESTART_FIRST (-512)
+#define UAPI_RESTART_LAST (-516)
+
 /* include/linux/uio.h and fs.h: limits of one vectored call. */
 #define KERNEL_IOV_MAX 1024u
 #define KERNEL_RW_MAX 0x7ffff000ull

@@ -105,6 +105,27 @@ int machine_cgroup2(int procfd, char *path, size_t size)
 	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
 }
 
+struct cgroup_seer {
+	int (*see)(const char *point, bool is_v2, void *data);
+	void *data;
+};
+
+static int see_cgroup(const char *point, const char *type, const char *options, void *data)
+{
+	const struct cgroup_seer *seer = data;
+	bool is_v2 = strcmp(type, "cgroup2") == 0;
+
+	(void)options;
+	return is_v2 || strcmp(type, "cgroup") == 0 ? seer->see(point, is_v2, seer->data) : 0;
+}
+
+int machine_cgroups(int procfd, int (*see)(const char *point, bool is_v2, void *data), void *data)
+{
+	struct cgroup_seer seer = { see, data };
+
+	return each_mount(procfd, see_cgroup, &seer);
+}
+
 bool machine_cgroup2_has(const char *mount, const char *controller)
 {
 	_cleanup_close_ int fd = open(mount, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -19,6 +19,9 @@ int machine_hidepid(int procfd, char *value, size_t size);
 /* Where cgroup v2 is mounted: 0, -ENOENT if nowhere, or another negative errno. */
 int machine_cgroup2(int procfd, char *path, size_t size);
 
+/* Calls @see with every mount of control groups, of v1 too; ends when that returns non-zero, with it. */
+int machine_cgroups(int procfd, int (*see)(const char *point, bool is_v2, void *data), void *data);
+
 /* Whether a cgroup v2 mount has a controller; "memory", "cpu". */
 bool machine_cgroup2_has(const char *mount, const char *controller);
 

@@ -37,6 +37,7 @@ struct table *table_new(const struct term *term, const struct table_column *colu
 	scols_table_enable_colors(table->cols, term->colours);
 	for (size_t i = 0; i < count; i++) {
 		int flags = (columns[i].right ? SCOLS_FL_RIGHT : 0) |
+			    (columns[i].hidden ? SCOLS_FL_HIDDEN : 0) |
 			    (columns[i].may_cut && term->is_terminal ? SCOLS_FL_TRUNC : 0);
 		struct libscols_column *column =
 			scols_table_new_column(table->cols, columns[i].title, 0, flags);

@@ -16,6 +16,7 @@ struct table_column {
 	const char *title;
 	bool right;   /* numbers */
 	bool may_cut; /* is shortened where the terminal is too narrow */
+	bool hidden;  /* not shown at all */
 };
 
 /* NULL without memory. */

@@ -62,13 +62,35 @@ static int pidfd_of(pid_t pid)
 	return fd;
 }
 
+static int dirfd_of(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static struct bpf_room_target target_of(pid_t pid)
+{
+	return (struct bpf_room_target){ .pidfd = pidfd_of(pid),
+					 .dirfd = dirfd_of(pid),
+					 .pid = pid };
+}
+
+static void target_done(const struct bpf_room_target *target)
+{
+	close(target->pidfd);
+	close(target->dirfd);
+}
+
 static int list_read(enum bpf_room_way way, pid_t pid, struct list *ret_list)
 {
-	int fd = pidfd_of(pid), r;
+	struct bpf_room_target target = target_of(pid);
+	int r;
 
 	*ret_list = (struct list){};
-	r = room->read(way, fd, pid, list_add, ret_list, &ret_list->space);
-	close(fd);
+	r = room->read(way, &target, 0, 0, list_add, ret_list, &ret_list->space);
+	target_done(&target);
 	return r;
 }
 
@@ -88,11 +110,12 @@ static const struct bpf_room_vma *list_find(const struct list *list, uint64_t ad
 
 static struct bpf_room_space space_of(enum bpf_room_way way, pid_t pid)
 {
+	struct bpf_room_target target = target_of(pid);
 	struct bpf_room_space space = {};
-	int fd = pidfd_of(pid), r;
+	int r;
 
-	r = room->read(way, fd, pid, NULL, NULL, &space);
-	close(fd);
+	r = room->read(way, &target, 0, 0, NULL, NULL, &space);
+	target_done(&target);
 	if (r != 0)
 		printf("# the space of %d: %d\n", pid, r);
 	must(r == 0);
@@ -240,18 +263,19 @@ static void test_batches(void)
 	for_each_way(way)
 	{
 		struct bpf_room_space space = { 1, 1 };
-		int seen = 0, fd = pidfd_of(child.pid);
+		struct bpf_room_target target = target_of(child.pid);
 		struct list list;
+		int seen = 0;
 
 		is(list_read(way, child.pid, &list), 0, "%s: 10,000 mappings", way_names[way]);
 		is(compare(&list, &smaps), 0, "%s: each of them right", way_names[way]);
 		list_done(&list);
-		is(room->read(way, fd, child.pid, stop_at_third, &seen, &space), 33,
+		is(room->read(way, &target, 0, 0, stop_at_third, &seen, &space), 33,
 		   "%s: what the sink returned", way_names[way]);
 		is(seen, 3, "%s: which was not called again", way_names[way]);
 		ok(space.generation == 1 && space.exec_id == 1, "%s: no output then",
 		   way_names[way]);
-		close(fd);
+		target_done(&target);
 	}
 	smaps_done(&smaps);
 	child_end(&child);
@@ -411,9 +435,13 @@ static void test_exec(void)
 
 static int read_pidfd(enum bpf_room_way way, int pidfd, pid_t pid)
 {
+	const struct bpf_room_target target = { .pidfd = pidfd,
+						.dirfd = dirfd_of(pid),
+						.pid = pid };
 	struct list list = {};
-	int r = room->read(way, pidfd, pid, list_add, &list, &list.space);
+	int r = room->read(way, &target, 0, 0, list_add, &list, &list.space);
 
+	close(target.dirfd);
 	list_done(&list);
 	return r;
 }
@@ -423,23 +451,25 @@ static void test_gone(void)
 	for_each_way(way)
 	{
 		struct bpf_room_space space = {};
+		struct bpf_room_target target;
 		struct child child, other;
 		int fd;
 
 		child_start(&child, NULL, NULL);
 		child_start(&other, NULL, NULL);
-		fd = pidfd_of(child.pid);
+		target = target_of(child.pid);
+		fd = target.pidfd;
 		is(read_pidfd(way, fd, child.pid), 0, "%s: alive", way_names[way]);
 		kill(child.pid, SIGKILL);
 		waitid(P_PID, (id_t)child.pid, &(siginfo_t){}, WEXITED | WNOWAIT);
 		is(read_pidfd(way, fd, child.pid), -ESRCH, "%s: a zombie", way_names[way]);
-		is(room->read(way, fd, child.pid, NULL, NULL, &space), -ESRCH,
+		is(room->read(way, &target, 0, 0, NULL, NULL, &space), -ESRCH,
 		   "%s: which has no address space either", way_names[way]);
 		child_end(&child);
 		is(read_pidfd(way, fd, child.pid), -ESRCH, "%s: a dead process", way_names[way]);
 		is(read_pidfd(way, fd, other.pid), -ESRCH, "%s: whose PID is another's now",
 		   way_names[way]);
-		close(fd);
+		target_done(&target);
 		is(read_pidfd(way, 9999, other.pid), -EBADF, "%s: no descriptor", way_names[way]);
 		is(read_pidfd(way, -1, 0), -EINVAL, "%s: no PID", way_names[way]);
 		child_end(&other);

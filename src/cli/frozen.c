@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "frozen.h"
+
+#include <memhint/process.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *frozen_directory(void)
+{
+	static char path[PATH_MAX];
+	const char *run;
+
+	if (geteuid() == 0)
+		return NULL;
+	/* A program with capabilities must not write where a variable says. */
+	run = secure_getenv("XDG_RUNTIME_DIR");
+	if (!run || run[0] != '/' ||
+	    (size_t)snprintf(path, sizeof(path), "%s/memhint", run) >= sizeof(path))
+		return NULL;
+	return strcmp(path, memhint_run_directory()) == 0 ? NULL : path;
+}
+
+struct reading {
+	struct frozen_list list;
+	const char *directory;
+};
+
+static int add(const struct memhint_frozen *record, void *userdata)
+{
+	struct reading *reading = userdata;
+	struct frozen_list *list = &reading->list;
+	struct frozen *items = reallocarray(list->items, list->count + 1, sizeof(*items));
+	struct memhint_process *process;
+	struct memhint_process_stat stat;
+	struct frozen *item;
+
+	if (!items)
+		return -ENOMEM;
+	list->items = items;
+	item = &items[list->count];
+	*item = (struct frozen){
+		.pid = record->pid,
+		.id = record->unique_id,
+		.way = record->way,
+		.is_kept = record->is_kept,
+		.is_orphan = record->is_orphan,
+		.is_gone = true,
+		.directory = reading->directory,
+	};
+	if (record->cgroup) {
+		item->cgroup = strdup(record->cgroup);
+		if (!item->cgroup)
+			return -ENOMEM;
+	}
+	list->count++;
+	if (memhint_process_open_unique(record->pid, record->unique_id, &process) < 0)
+		return 0;
+	if (memhint_process_stat(process, &stat) == 0) {
+		item->is_gone = false;
+		snprintf(item->comm, sizeof(item->comm), "%s", stat.comm);
+	}
+	memhint_process_close(process);
+	return 0;
+}
+
+int frozen_read(struct frozen_list *ret_list)
+{
+	struct reading reading = {};
+	int r = memhint_freeze_list(NULL, add, &reading);
+
+	reading.directory = frozen_directory();
+	if (r == 0 && reading.directory)
+		r = memhint_freeze_list(reading.directory, add, &reading);
+	if (r < 0) {
+		frozen_list_done(&reading.list);
+		return r;
+	}
+	*ret_list = reading.list;
+	return 0;
+}
+
+int frozen_recover(size_t *ret_count)
+{
+	const char *directory = frozen_directory();
+	size_t count = 0, more = 0;
+	int r = memhint_freeze_recover(NULL, &count), second = 0;
+
+	if (directory)
+		second = memhint_freeze_recover(directory, &more);
+	*ret_count = count + more;
+	return r < 0 ? r : second;
+}
+
+void frozen_list_done(struct frozen_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i].cgroup);
+	free(list->items);
+	*list = (struct frozen_list){};
+}
+
+const char *frozen_state(const struct frozen *frozen)
+{
+	if (frozen->is_gone)
+		return "gone";
+	if (frozen->is_kept)
+		return "kept";
+	if (frozen->is_orphan)
+		return "orphan";
+	return "going on";
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "stack-room.h"
+
+#include "cleanup.h"
+#include "fd.h"
+#include "maps-file.h"
+#include "page-size.h"
+#include "uapi.h"
+
+#include <memhint/map.h>
+#include <memhint/process.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Below the stack pointer and not free: the red zone of x86-64 (System V ABI, 3.2.2), and a margin. */
+#define RED_ZONE_BYTES 256u
+/* For a signal handler that runs below what is put there. */
+#define HANDLER_BYTES (32u << 10)
+/* The kernel lets no stack grow nearer to the mapping below it (mm/mmap.c, stack_guard_gap). */
+#define GUARD_GAP_BYTES (1ull << 20)
+
+struct search {
+	const struct stack_thread *thread;
+	uint64_t start, end;	/* the mapping that the stack pointer is in; 0: not seen */
+	uint64_t below_end;	/* of the one below it */
+	bool is_below_guard;	/* which may not be accessed */
+	bool is_private_memory; /* writable, and no file */
+	bool is_main;		/* [stack] */
+};
+
+static bool has_name(const struct maps_record *record, const char *name)
+{
+	return record->name_length == strlen(name) &&
+	       memcmp(record->name, name, record->name_length) == 0;
+}
+
+static int see_mapping(const struct maps_record *record, void *userdata)
+{
+	const uint32_t access = MEMHINT_VMA_READ | MEMHINT_VMA_WRITE | MEMHINT_VMA_EXEC;
+	struct search *search = userdata;
+
+	if (search->thread->stack >= record->end) {
+		search->below_end = record->end;
+		search->is_below_guard = !(record->flags & access);
+		return 0;
+	}
+	if (search->thread->stack < record->start)
+		return 1;
+	search->start = record->start;
+	search->end = record->end;
+	search->is_private_memory = record->flags & MEMHINT_VMA_WRITE &&
+				    !(record->flags & MEMHINT_VMA_SHARED) &&
+				    !maps_record_has_file(record);
+	search->is_main = has_name(record, "[stack]");
+	return 1;
+}
+
+static bool is_guarded(const struct search *search)
+{
+	return search->below_end < search->start || search->is_below_guard;
+}
+
+/*
+ * The stack of the main thread is what the kernel calls so. That of another one holds its thread-local
+ * memory too, at the upper end, as glibc and musl lay it out. Memory in which a program runs something
+ * on a stack of its own making has neither mark.
+ */
+static bool is_made_for_thread(const struct search *search, const struct memhint_process *process)
+{
+	const struct stack_thread *thread = search->thread;
+
+	if (!search->end || !search->is_private_memory)
+		return false;
+	if (thread->tid == memhint_process_pid(process))
+		return search->is_main;
+	return !search->is_main && thread->thread_pointer > thread->stack &&
+	       thread->thread_pointer < search->end;
+}
+
+/*
+ * The lowest page with content is where the deepest call so far has been: below it nothing is kept.
+ * Pages of a guard inside the mapping are its end. 1 found, 0 all is guard, or a negative errno.
+ */
+static int find_touched(int pagemap, struct search *search, uint64_t *ret_touched,
+			bool *ret_has_guard)
+{
+	uint64_t page = page_size(), entries[512];
+
+	for (uint64_t at = search->start; at < search->end;) {
+		uint64_t left = (search->end - at) / page;
+		size_t count = left < 512 ? (size_t)left : 512;
+		ssize_t n = pread(pagemap, entries, count * sizeof(entries[0]),
+				  (off_t)(at / page * sizeof(entries[0])));
+
+		if (n < (ssize_t)sizeof(entries[0]))
+			return n < 0 ? -errno : -ESRCH;
+		count = (size_t)n / sizeof(entries[0]);
+		for (size_t i = 0; i < count; i++, at += page) {
+			if (entries[i] & UAPI_PM_GUARD) {
+				search->start = at + page;
+				*ret_has_guard = true;
+			} else if (entries[i] & (UAPI_PM_PRESENT | UAPI_PM_SWAP)) {
+				*ret_touched = at;
+				return 1;
+			}
+		}
+	}
+	return 0;
+}
+
+/* Whether [stack] may still grow downwards by as much as a signal handler takes. */
+static bool can_grow(const struct search *search)
+{
+	uint64_t bytes = search->end - search->start + HANDLER_BYTES;
+	struct rlimit limit;
+
+	if (search->start < search->below_end + GUARD_GAP_BYTES + HANDLER_BYTES)
+		return false;
+	return prlimit(search->thread->tid, RLIMIT_STACK, NULL, &limit) == 0 &&
+	       (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= bytes);
+}
+
+static int choose(const struct search *search, size_t size, uint64_t touched, uint64_t *ret_top)
+{
+	uint64_t limit = search->thread->stack - RED_ZONE_BYTES;
+	uint64_t top = touched < limit ? touched : limit;
+
+	if (top >= search->start + size + HANDLER_BYTES) {
+		*ret_top = top;
+		return 0;
+	}
+	/*
+	 * [stack] has been used down to its beginning. What the deepest call has left there is not
+	 * needed unless the program is that deep now, so there must be some distance.
+	 */
+	if (search->is_main && can_grow(search) &&
+	    limit >= search->start + size + (uint64_t)2 * HANDLER_BYTES) {
+		*ret_top = search->start + size;
+		return 0;
+	}
+	return -EBUSY;
+}
+
+int stack_room_find(const struct memhint_process *process, const struct stack_thread *thread,
+		    size_t size, uint64_t *ret_top)
+{
+	_cleanup_(maps_buffer_done) struct maps_buffer buffer = {};
+	_cleanup_close_ int maps = -1, pagemap = -1;
+	struct search search = { .thread = thread };
+	int dirfd = memhint_process_dirfd(process);
+	bool has_guard = false;
+	uint64_t touched = 0;
+	int r;
+
+	maps = fd_openat(dirfd, "maps");
+	if (maps < 0)
+		return maps;
+	r = maps_file_read(maps, MAPS_TEXT_MAPS, false, &buffer, see_mapping, &search);
+	if (r < 0)
+		return r;
+	if (!is_made_for_thread(&search, process))
+		return -EBUSY;
+	pagemap = fd_openat(dirfd, "pagemap");
+	if (pagemap < 0)
+		return pagemap;
+	has_guard = is_guarded(&search);
+	r = find_touched(pagemap, &search, &touched, &has_guard);
+	if (r < 0)
+		return r;
+	if (r == 0 || !has_guard)
+		return -EBUSY;
+	return choose(&search, size, touched, ret_top);
+}

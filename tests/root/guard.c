@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the guards that compare do about a target that changes its mappings at a given moment. */
+#include "guard-scene.h"
+#include "tap.h"
+#include "uapi.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static bool is_exact;
+
+static uint64_t changed(const struct scene *scene)
+{
+	return scene->result.skipped_by[MEMHINT_SKIP_CHANGED].bytes;
+}
+
+static void test_none(void)
+{
+	struct scene scene;
+
+	scene_begin(&scene, MADV_COLD);
+	is(scene_advise(&scene, MEMHINT_GUARD_NONE, MADV_COLD, -1, NOTHING), 0, "none: no change");
+	ok(!scene.result.map_changed, "which is told");
+	is(scene.result.advised.bytes, ALL, "all is advised");
+	is(scene.result.via, MEMHINT_VIA_KERNEL, "by the kernel");
+	is(scene.result.looks, 0, "without another look");
+	is(scene_advise(&scene, MEMHINT_GUARD_NONE, MADV_COLD, 1, MAP_AND_UNMAP), 0,
+	   "none: a change during the run");
+	is(scene.result.map_changed, is_exact, "is told where cookies are exact");
+	is(scene.result.advised.bytes, ALL, "all is advised");
+	is(scene_advise(&scene, MEMHINT_GUARD_NONE, MADV_COLD, -1, NOTHING), 0,
+	   "none: a change before the run, after the selection");
+	is(scene.result.map_changed, is_exact, "is told as well");
+	scene_end(&scene);
+}
+
+static void test_cookie(void)
+{
+	struct scene scene;
+
+	scene_begin(&scene, MADV_COLD);
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), 0,
+	   "cookie: no change");
+	is(scene.result.advised.bytes, ALL, "all is advised");
+	ok(!scene.result.map_changed, "and nothing has changed");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), 0,
+	   "COLD does not move the cookie");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_PAGEOUT, -1, NOTHING), 0,
+	   "nor does PAGEOUT");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_WILLNEED, -1, NOTHING), 0,
+	   "nor WILLNEED");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, 2, MAP_AWAY), -ESTALE,
+	   "cookie: a change at the third call");
+	is(scene.call_count, 3, "there is no fourth one");
+	is(scene.result.advised.bytes, 3 * PART, "what was done is told");
+	is(changed(&scene), 3 * PART, "the rest counts as changed");
+	ok(scene.result.map_changed, "a change is told");
+	ok(account_is_whole(&scene.result), "every byte is in the account");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), -ESTALE,
+	   "cookie: a change before the first call");
+	is(scene.call_count, 0, "there is no call");
+	is(scene.result.syscalls, 0, "which is told");
+	is(scene.result.via, MEMHINT_VIA_AUTO, "nobody has made one");
+	is(changed(&scene), ALL, "all counts as changed");
+	ok(scene.result.map_changed, "a change is told");
+	ok(account_is_whole(&scene.result), "every byte is in the account");
+	scene_end(&scene);
+
+	scene_begin(&scene, MADV_COLD);
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, PARTS - 1, MAP_AWAY), -ESTALE,
+	   "cookie: a change at the last call");
+	is(scene.result.advised.bytes, ALL, "when all has been done");
+	is(changed(&scene), 0, "and nothing is left");
+	ok(scene.result.map_changed, "a change is told");
+	scene_end(&scene);
+
+	if (!is_exact) {
+		skip_one("a change that was undone", "cookies are not exact here");
+		return;
+	}
+	scene_begin(&scene, MADV_COLD);
+	is(child_tell(&scene.child, MAP_AND_UNMAP), 0, "a change that was undone");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), -ESTALE,
+	   "is one, too");
+	scene_end(&scene);
+	scene_begin(&scene, MADV_COLD);
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, 1, REPLACE_LAST), -ESTALE,
+	   "a mapping just like the one in whose place it is");
+	ok(!was_called(&scene, part_start(&scene, PARTS - 1), PART), "is not given the advice");
+	scene_end(&scene);
+}
+
+/* Cookies that the caller brings. */
+static void test_cookies_given(void)
+{
+	struct memhint_map_options text = { .size = sizeof(text), .reader = MEMHINT_READER_MAPS };
+	struct memhint_ranges *by_hand;
+	struct memhint_map *map;
+	struct scene scene, other;
+	uint64_t fingerprint;
+
+	scene_begin(&scene, MADV_COLD);
+	scene_begin(&other, MADV_COLD);
+	must(memhint_map_open(scene.process, &text, &map) == 0);
+	fingerprint = memhint_map_cookie(map);
+	memhint_map_close(map);
+	is(memhint_cookie_kind(fingerprint), MEMHINT_COOKIE_FINGERPRINT, "a fingerprint");
+
+	scene.options.cookie = fingerprint;
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), 0, "is a cookie");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, 1, MAP_AND_UNMAP),
+	   is_exact ? -ESTALE : 0, "and from the first call on exact ones are compared");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), 0,
+	   "the change was undone, so it is good again");
+	is(child_tell(&scene.child, MAP_AWAY), 0, "a change that stays");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), -ESTALE,
+	   "it sees as well");
+	is(changed(&scene), ALL, "before anything is done");
+	must(memhint_process_cookie(scene.process, &scene.options.cookie) == 0);
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), 0,
+	   "the cookie of the present state stands for the selection's");
+
+	must(memhint_process_cookie(other.process, &scene.options.cookie) == 0);
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), -ESTALE,
+	   "the cookie of another process");
+	is(scene.call_count, 0, "nothing is done");
+	scene.options.cookie = 17;
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), -EINVAL,
+	   "what is no cookie");
+	is(scene.result.skipped_by[MEMHINT_SKIP_STOPPED].bytes, ALL, "nothing is done");
+	ok(account_is_whole(&scene.result), "every byte is in the account");
+
+	/* Ranges made by hand have no cookie of their own. */
+	must(memhint_ranges_new(&by_hand) == 0);
+	must(memhint_ranges_add(by_hand, part_start(&scene, 0), PART) == 0);
+	memhint_ranges_free(scene.ranges);
+	scene.ranges = by_hand;
+	must(memhint_process_cookie(scene.process, &scene.options.cookie) == 0);
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), 0,
+	   "ranges made by hand, with a cookie");
+	scene.options.cookie = 0;
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_COLD, -1, NOTHING), -EINVAL,
+	   "without one there is nothing to compare");
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), -EINVAL,
+	   "nor can they be selected again");
+	is(scene_advise(&scene, MEMHINT_GUARD_NONE, MADV_COLD, -1, NOTHING), 0,
+	   "without a guard they are advised");
+	scene_end(&other);
+	scene_end(&scene);
+
+	scene_begin(&scene, MADV_COLD);
+	must(memhint_ranges_add(scene.ranges, part_start(&scene, PARTS), PART) == 0);
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), -EINVAL,
+	   "a range that was added to a selection makes it one by hand");
+	scene_end(&scene);
+}
+
+/* COLLAPSE moves the exact cookie by itself, which must not look like a change by the target. */
+static void test_collapse(void)
+{
+	static const enum memhint_guard guards[] = { MEMHINT_GUARD_NONE, MEMHINT_GUARD_COOKIE,
+						     MEMHINT_GUARD_FOLLOW };
+	struct scene scene;
+
+	for (size_t i = 0; i < 3; i++) {
+		const char *name = memhint_guard_name(guards[i]);
+
+		scene_begin(&scene, MADV_COLD);
+		/* All of it as one huge page does not go, so the kernel refuses; but it tries. */
+		is(scene_advise(&scene, guards[i], MADV_COLLAPSE, -1, NOTHING), 0,
+		   "%s: COLLAPSE, which does nothing here", name);
+		ok(!scene.result.map_changed, "%s: no change is told", name);
+		is(scene.result.looks, 0, "%s: nor is there a look", name);
+		if (guards[i] != MEMHINT_GUARD_NONE) {
+			is(scene_advise(&scene, guards[i], MADV_COLLAPSE, 1, MAP_AWAY),
+			   guards[i] == MEMHINT_GUARD_COOKIE ? -ESTALE : 0,
+			   "%s: a change beside it", name);
+			ok(scene.result.map_changed, "%s: which is told", name);
+		}
+		ok(account_is_whole(&scene.result), "%s: every byte is in the account", name);
+		scene_end(&scene);
+	}
+}
+
+static void test_follow_before(void)
+{
+	static const struct {
+		enum command what;
+		const char *name;
+		uint64_t advised, changed, requested;
+	} cases[] = {
+		{ MAP_AWAY, "elsewhere", ALL, 0, ALL },
+		{ UNMAP_THIRD, "a part goes", ALL - PART, PART, ALL },
+		{ UNMAP_FIRST, "the first part goes", ALL - PART, PART, ALL },
+		{ MAP_BETWEEN, "there is more in between", ALL + BETWEEN, 0, ALL + BETWEEN },
+		{ MAP_AFTER_LAST, "there is more after the last", ALL + BETWEEN, 0, ALL + BETWEEN },
+		{ GROW_SECOND, "a part grows", ALL + BETWEEN, 0, ALL + BETWEEN },
+		{ REPLACE_LAST, "a part is replaced", ALL, 0, ALL },
+	};
+	struct scene scene;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *name = cases[i].name;
+
+		scene_begin(&scene, MADV_COLD);
+		is(child_tell(&scene.child, (int)cases[i].what), 0, "before the run: %s", name);
+		is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0,
+		   "%s: is followed", name);
+		is(scene.result.advised.bytes, cases[i].advised, "%s: advised", name);
+		is(changed(&scene), cases[i].changed, "%s: no longer there", name);
+		is(scene.result.requested.bytes, cases[i].requested, "%s: requested", name);
+		is(scene.result.failed.bytes, 0, "%s: nothing has failed", name);
+		ok(scene.result.looks >= 1 && scene.result.looks <= 2, "%s: %u looks", name,
+		   scene.result.looks);
+		ok(scene.result.map_changed, "%s: a change is told", name);
+		ok(account_is_whole(&scene.result), "%s: every byte is in the account", name);
+		is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0,
+		   "%s: again with the same ranges", name);
+		is(scene.result.advised.bytes, cases[i].advised, "%s: the same comes of it", name);
+		scene_end(&scene);
+	}
+	scene_begin(&scene, MADV_COLD);
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0,
+	   "follow: no change");
+	is(scene.result.looks, 0, "no look");
+	ok(!scene.result.map_changed, "no change is told");
+	is(scene.result.advised.bytes, ALL, "all is advised");
+	scene_end(&scene);
+}
+
+/* At every call of the run: every byte has its place, and what is gone is not called for afterwards. */
+static void test_follow_during(void)
+{
+	struct scene scene;
+
+	for (int when = 0; when < (int)PARTS; when++) {
+		scene_begin(&scene, MADV_COLD);
+		is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, when, UNMAP_THIRD), 0,
+		   "at call %d a part goes", when);
+		is(was_called(&scene, part_start(&scene, 2), PART), when >= 2,
+		   "it is called for only before");
+		ok(account_is_whole(&scene.result), "every byte is in the account");
+		is(scene.result.requested.bytes, ALL, "all that was selected");
+		is(scene.result.advised.bytes + changed(&scene) + scene.result.failed.bytes, ALL,
+		   "was advised, or is gone");
+		is(scene.result.advised.bytes, when > 2 ? ALL : ALL - PART,
+		   "what is there is advised");
+		is(scene.result.failed.bytes, when == 2 ? PART : 0,
+		   "what goes at the moment of its call has failed");
+		scene_end(&scene);
+
+		scene_begin(&scene, MADV_COLD);
+		is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, when, MAP_BETWEEN), 0,
+		   "at call %d there is more", when);
+		is(was_called(&scene, part_start(&scene, 3) + PART, STEP - PART), when <= 3,
+		   "it is called for if its turn has not passed");
+		is(scene.result.requested.bytes, when <= 3 ? ALL + BETWEEN : ALL, "requested");
+		is(scene.result.advised.bytes, scene.result.requested.bytes, "and advised");
+		ok(account_is_whole(&scene.result), "every byte is in the account");
+		scene_end(&scene);
+	}
+}
+
+static void test_exec(void)
+{
+	static const struct {
+		enum memhint_guard guard;
+		int before, during;
+	} cases[] = {
+		{ MEMHINT_GUARD_NONE, -ESRCH, -ESRCH },
+		{ MEMHINT_GUARD_COOKIE, -ESTALE, -ESRCH },
+		{ MEMHINT_GUARD_FOLLOW, -ESRCH, -ESRCH },
+	};
+	struct scene scene;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *name = memhint_guard_name(cases[i].guard);
+
+		scene_begin(&scene, MADV_COLD);
+		is(scene_advise(&scene, cases[i].guard, MADV_COLD, 1, EXEC), cases[i].during,
+		   "%s: an exec during the run", name);
+		ok(scene.result.exec_seen, "%s: is seen", name);
+		ok(account_is_whole(&scene.result), "%s: every byte is in the account", name);
+		is(scene_advise(&scene, cases[i].guard, MADV_COLD, -1, NOTHING), cases[i].before,
+		   "%s: an exec since the selection", name);
+		ok(scene.result.exec_seen, "%s: is seen, too", name);
+		is(scene.call_count, 0, "%s: nothing is done", name);
+		ok(account_is_whole(&scene.result), "%s: every byte is in the account", name);
+		scene_end(&scene);
+	}
+}
+
+int main(void)
+{
+	is_exact = memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE) == 0;
+	ok(is_exact || geteuid() != 0, "cookies are exact");
+	test_none();
+	test_cookie();
+	test_cookies_given();
+	test_collapse();
+	test_follow_before();
+	test_follow_during();
+	test_exec();
+	return done_testing();
+}
