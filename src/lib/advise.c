@@ -338,7 +338,7 @@ static void run_measure_after(struct run *run)
 			usage_measure(&run->pages, run->ranges, NULL, &run->result->after) == 0;
 	/* What the advice changes by itself is no news. */
 	if ((run->options.flags & MEMHINT_ADVISE_MEASURE) && map &&
-	    (watch_moves_of(run->advice, run->is_self) == WATCH_STILL ||
+	    (watch_moves_of(run->advice, run->is_inside) == WATCH_STILL ||
 	     memhint_cookie_kind(memhint_map_cookie(map)) == MEMHINT_COOKIE_FINGERPRINT) &&
 	    map_is_unchanged(map) == 0)
 		run->result->map_changed = true;
