@@ -3,7 +3,7 @@
 
 BUILD ?= build
 
-.PHONY: all run test mutate lint bench install clean dependencies
+.PHONY: all run test test-vm mutate lint bench install clean dependencies
 
 all: dependencies
 	@scripts/build $(BUILD)
@@ -13,6 +13,10 @@ run: all
 
 test: dependencies
 	@scripts/test
+
+test-vm:
+	@scripts/dependencies vm
+	@scripts/test-vm
 
 mutate: dependencies
 	@scripts/mutate

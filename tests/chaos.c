@@ -81,6 +81,19 @@ static void target_make(struct target *target, const struct run *run, uint64_t s
 	target_spawn(target);
 }
 
+/* Until it is under way. */
+static void target_await(const struct target *target)
+{
+	siginfo_t info = {};
+
+	while (!target->slot->operations) {
+		must(waitid(P_PID, (id_t)target->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+		/* One that ends before it has begun cannot be started at all. */
+		must(!info.si_pid || target->slot->operations);
+		sched_yield();
+	}
+}
+
 /* What it and its children leave is reaped as this process's own, which is their subreaper. */
 static void target_reap(struct target *target)
 {
@@ -107,8 +120,9 @@ static void target_again(struct target *target, struct chaos_account *account)
 	account->exits_seen++;
 	if (info.si_code != CLD_EXITED || info.si_status != 0) {
 		account->crashes++;
-		fprintf(stderr, "# a target ended: code %d, status %d\n", info.si_code,
-			info.si_status);
+		fprintf(stderr, "# a target ended: code %d, status %d; line %d, %s\n", info.si_code,
+			info.si_status, target->slot->failed_line,
+			strerror(target->slot->failed_error));
 	}
 	memhint_process_close(target->process);
 	target->process = NULL;
@@ -387,8 +401,7 @@ void chaos_run(const struct chaos_options *options, struct chaos_account *ret_ac
 	for (size_t i = 0; i < CHAOS_TARGETS; i++)
 		target_make(&run.targets[i], &run, i + 1);
 	for (size_t i = 0; i < CHAOS_TARGETS; i++)
-		while (!run.targets[i].slot->operations)
-			sched_yield();
+		target_await(&run.targets[i]);
 	hint_all(&run);
 	for (size_t i = 0; i < CHAOS_TARGETS; i++)
 		target_finish(&run, &run.targets[i]);

@@ -52,14 +52,23 @@ function __memhint_kinds
     __memhint_verb map; and echo special
 end
 
+function __memhint_advices
+    printf '%s\n' cold pageout willneed collapse normal random sequential mergeable unmergeable hugepage \
+        nohugepage dontdump dodump dofork keeponfork populate_read populate_write dontneed free remove \
+        dontfork wipeonfork
+end
+
 function __memhint_needs_advice
     __memhint_verb advise; or return 1
     set -l words (commandline -opc)
-    not string match -qr '^(cold|pageout|willneed|collapse)$' -- $words[3..-1]
+    for word in $words[3..-1]
+        contains -- $word (__memhint_advices); and return 1
+    end
+    return 0
 end
 
 set -l hinting advise cold pageout willneed collapse
-set -l targeting ps map $hinting
+set -l targeting ps map cookie freeze thaw $hinting
 
 complete -c memhint -f
 
@@ -70,6 +79,9 @@ complete -c memhint -n 'not __memhint_verb' -a pageout -d 'put memory out to swa
 complete -c memhint -n 'not __memhint_verb' -a willneed -d 'fetch memory back before it is needed'
 complete -c memhint -n 'not __memhint_verb' -a collapse -d 'join small pages into huge ones'
 complete -c memhint -n 'not __memhint_verb' -a advise -d 'give an advice by its name'
+complete -c memhint -n 'not __memhint_verb' -a cookie -d "name the present state of a process's mappings"
+complete -c memhint -n 'not __memhint_verb' -a freeze -d 'keep processes from running'
+complete -c memhint -n 'not __memhint_verb' -a thaw -d 'let processes run again that freeze has left frozen'
 complete -c memhint -n 'not __memhint_verb' -a doctor -d 'what this machine can do, and what mends what it cannot'
 complete -c memhint -n 'not __memhint_verb' -a demo -d 'see real programs shrink, lose nothing, and answer again'
 
@@ -115,13 +127,32 @@ complete -c memhint -n "__memhint_verb $hinting" -s P -l pace -x -a 'auto none 5
 complete -c memhint -n "__memhint_verb $hinting" -s T -l timeout -x -a '500ms 1s 10s 1m' -d 'stop after so long'
 complete -c memhint -n "__memhint_verb $hinting" -s F -l swap-floor -x -a '0% 5% 10%' \
     -d 'pageout: refuse below so much free swap'
-complete -c memhint -n "__memhint_verb $hinting" -l force -d 'pageout: whatever swap is free'
+complete -c memhint -n "__memhint_verb $hinting" -l force \
+    -d 'pageout: whatever swap is free; guard freeze: also PID 1 and ancestors'
 complete -c memhint -n "__memhint_verb $hinting" -s n -l dry-run -d 'do all but give the advice'
+
+complete -c memhint -n "__memhint_verb $hinting" -s G -l guard -x -a 'none follow cookie freeze' \
+    -d 'what if it changes its mappings meanwhile'
+complete -c memhint -n "__memhint_verb $hinting" -l cookie -x -d 'only if it is in this state'
+complete -c memhint -n "__memhint_verb $hinting" -l via -x -a 'auto kernel inject' -d 'who makes the call'
+complete -c memhint -n "__memhint_verb $hinting" -l destructive -d 'data of the process may be destroyed'
+
+complete -c memhint -n '__memhint_verb cookie' -s k -l check -x -d 'compare with this'
+
+complete -c memhint -n '__memhint_verb freeze' -s w -l way -x -a 'auto trace cgroup signal' -d 'how'
+complete -c memhint -n '__memhint_verb freeze' -s H -l hold -d 'only until Ctrl-C'
+complete -c memhint -n '__memhint_verb freeze' -s f -l for -x -a '500ms 1s 10s 1m' -d 'only for so long'
+complete -c memhint -n '__memhint_verb freeze' -s T -l timeout -x -a '500ms 1s 10s 1m' -d 'how long it may take'
+complete -c memhint -n '__memhint_verb freeze' -l force -d 'also PID 1 and ancestors'
+
+complete -c memhint -n '__memhint_verb thaw' -s a -l all -d 'all that freeze has left frozen'
+complete -c memhint -n '__memhint_verb thaw' -s r -l recover -d 'what programs that were killed have left frozen'
+complete -c memhint -n '__memhint_verb thaw' -s l -l list -d 'show what is frozen'
 
 complete -c memhint -n '__memhint_verb demo' -l keys -x -d 'keys that Redis holds'
 complete -c memhint -n '__memhint_verb demo' -l megabytes -x -d 'size of the data of Python and of Node.js'
 complete -c memhint -n '__memhint_verb demo' -l swap -x -a 'auto zram file' -d 'which swap'
 
-complete -c memhint -n __memhint_needs_advice -a 'cold pageout willneed collapse'
-complete -c memhint -n "__memhint_verb ps map cold pageout willneed collapse" -a '(__memhint_pids)'
+complete -c memhint -n __memhint_needs_advice -a '(__memhint_advices)'
+complete -c memhint -n "__memhint_verb ps map cookie freeze thaw cold pageout willneed collapse" -a '(__memhint_pids)'
 complete -c memhint -n '__memhint_verb advise; and not __memhint_needs_advice' -a '(__memhint_pids)'

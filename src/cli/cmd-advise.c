@@ -279,9 +279,6 @@ static enum memhint_guard default_guard(const struct hint *hint)
 	/* Comparing costs next to nothing while the target is held for the call. */
 	if (hint_is_injected(hint))
 		return MEMHINT_GUARD_FOLLOW;
-	/* Collapsing counts as a change itself, so that each call would be followed by another look. */
-	if (hint->advice == MADV_COLLAPSE)
-		return MEMHINT_GUARD_NONE;
 	return memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE) == 0 ? MEMHINT_GUARD_FOLLOW
 								: MEMHINT_GUARD_NONE;
 }
@@ -419,7 +416,7 @@ static const struct option_group guard_options = {
 			  "none: the advice is given all the same; follow: what is left is looked at\n"
 			  "again; cookie: the rest is left alone; freeze: it cannot, as it does not run\n"
 			  "(default: follow where cookies are exact or the advice is run inside, else\n"
-			  "none; collapse: none)" },
+			  "none)" },
 			{ "cookie", 0, OPTION_COOKIE, "COOKIE",
 			  "only if it is in the state that 'memhint cookie' gave this for; means\n"
 			  "--guard cookie" },

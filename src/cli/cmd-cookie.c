@@ -185,6 +185,14 @@ static int read_cookies(struct cookies *cookies)
 	return status;
 }
 
+static bool any_cookie(const struct cookies *cookies)
+{
+	for (size_t i = 0; i < cookies->list.count; i++)
+		if (cookies->values[i])
+			return true;
+	return false;
+}
+
 /* 0, or the exit status after a sentence. */
 static int check(struct cookies *cookies)
 {
@@ -225,7 +233,11 @@ static int tell(struct cookies *cookies)
 	}
 	/* Compared first: reading the present one, too, may take longer. */
 	r = cookies->checked ? check(cookies) : 0;
-	status = r == 0 || r == EXIT_GONE ? read_cookies(cookies) : 0;
+	if (r != 0 && r != EXIT_GONE)
+		return r;
+	status = read_cookies(cookies);
+	if (!any_cookie(cookies))
+		return status;
 	if (r != 0)
 		status = r;
 	if (cookies->json)

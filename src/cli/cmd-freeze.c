@@ -372,8 +372,8 @@ static const struct option_group freeze_options = {
 		(const struct option_text[]){
 			{ "way", 'w', OPTION_WAY, "WAY",
 			  "cgroup: the freezer of a control group (v2) that holds nothing else; signal:\n"
-			  "SIGSTOP; trace: ptrace, with --hold; auto: cgroup where it can be, else signal,\n"
-			  "with --hold trace (default: auto)" },
+			  "SIGSTOP; trace: ptrace, with --hold; auto: cgroup where it can be, else\n"
+			  "signal, with --hold trace (default: auto)" },
 			{ "hold", 'H', OPTION_HOLD, NULL,
 			  "only until Ctrl-C; the kernel lets go whatever happens to memhint" },
 			{ "for", 'f', OPTION_FOR, "TIME",

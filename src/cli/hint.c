@@ -237,10 +237,13 @@ static void say_if_nothing_matched(const struct hint_run *run)
 		"what there is");
 }
 
-/* Whether the targets are to be frozen as one, so that none changes while another is advised. */
+/*
+ * Whether the targets are to be frozen as one, so that none changes while another is advised. A dry run
+ * stops nobody.
+ */
 static bool is_group(const struct hint *hint)
 {
-	return hint->guard == MEMHINT_GUARD_FREEZE &&
+	return hint->guard == MEMHINT_GUARD_FREEZE && !hint->dry_run &&
 	       (hint->targets.pid_count > 1 || hint->targets.pattern_count > 0 ||
 		hint->targets.children);
 }
@@ -270,7 +273,7 @@ static int freeze_all(struct hint_run *run)
 	struct memhint_freeze_options options = {
 		.size = sizeof(options),
 		.flags = hint->force ? MEMHINT_FREEZE_FORCE : 0,
-		.way = hint->via == MEMHINT_VIA_INJECT ? MEMHINT_FREEZE_TRACE : MEMHINT_FREEZE_AUTO,
+		.way = hint_is_injected(hint) ? MEMHINT_FREEZE_TRACE : MEMHINT_FREEZE_AUTO,
 	};
 	size_t known = run->list.count;
 	int r, error;

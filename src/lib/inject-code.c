@@ -106,6 +106,16 @@ static const struct inject_abi *find_abi(int dirfd, int memory_fd, const struct 
 	return inject_arch_abi(header, sizeof(header));
 }
 
+/* Less than what is asked for only at the end of a mapping. */
+static bool read_texts(int memory_fd, struct inject_code *code)
+{
+	memset(code->call_text, 0, sizeof(code->call_text));
+	memset(code->restorer_text, 0, sizeof(code->restorer_text));
+	return pread(memory_fd, code->call_text, sizeof(code->call_text), (off_t)code->call) > 0 &&
+	       pread(memory_fd, code->restorer_text, sizeof(code->restorer_text),
+		     (off_t)code->restorer) > 0;
+}
+
 int inject_code_find(const struct memhint_process *process, const struct inject_abi **ret_abi,
 		     struct inject_code *ret_code)
 {
@@ -141,27 +151,18 @@ int inject_code_find(const struct memhint_process *process, const struct inject_
 				search_place(memory, abi, &places.places[i], piece, &code);
 		}
 	}
-	if (!code.call || !code.restorer)
+	if (!code.call || !code.restorer || !read_texts(memory, &code))
 		return -EOPNOTSUPP;
 	*ret_abi = abi;
 	*ret_code = code;
 	return 0;
 }
 
-bool inject_code_is_there(int memory_fd, const struct inject_abi *abi,
-			  const struct inject_code *code)
+bool inject_code_is_there(int memory_fd, const struct inject_code *code)
 {
-	unsigned char text[INJECT_CODE_BYTES];
-	struct inject_code found = {};
+	struct inject_code now = *code;
 
-	if (pread(memory_fd, text, sizeof(text), (off_t)code->call) != (ssize_t)sizeof(text))
-		return false;
-	inject_arch_find(abi, text, sizeof(text), code->call, &found);
-	if (found.call != code->call || found.pops != code->pops)
-		return false;
-	found = (struct inject_code){};
-	if (pread(memory_fd, text, sizeof(text), (off_t)code->restorer) != (ssize_t)sizeof(text))
-		return false;
-	inject_arch_find(abi, text, sizeof(text), code->restorer, &found);
-	return found.restorer == code->restorer;
+	return read_texts(memory_fd, &now) &&
+	       memcmp(now.call_text, code->call_text, sizeof(now.call_text)) == 0 &&
+	       memcmp(now.restorer_text, code->restorer_text, sizeof(now.restorer_text)) == 0;
 }

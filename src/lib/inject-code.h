@@ -15,7 +15,6 @@ int inject_code_find(const struct memhint_process *process, const struct inject_
 		     struct inject_code *ret_code);
 
 /* Whether what was found is there still. */
-bool inject_code_is_there(int memory_fd, const struct inject_abi *abi,
-			  const struct inject_code *code);
+bool inject_code_is_there(int memory_fd, const struct inject_code *code);
 
 #endif

@@ -61,10 +61,10 @@ static void get(const struct inject_registers *registers, struct x86_common *ret
 	*ret_common = (struct x86_common){
 		.ax = (int32_t)user.ax,
 		.call = (int32_t)user.orig_ax,
-		.bx = user.bx,
 		.ip = user.ip,
 		.sp = user.sp,
 		.cs = user.cs,
+		.arguments = { user.bx, user.cx, user.dx, user.si },
 	};
 }
 
@@ -197,9 +197,9 @@ static int64_t call_of_wrapper(const struct inject_thread *thread, const struct 
 	return text[0] == 0xb8 ? (int64_t)number : -1;
 }
 
-static const uint32_t restarting[] = {
-	__NR_nanosleep, __NR_clock_nanosleep, __NR_clock_nanosleep_time64,
-	__NR_futex,	__NR_futex_time64,    __NR_poll
+static const struct restart_calls restarting[] = {
+	{ __NR_nanosleep, __NR_clock_nanosleep, __NR_futex, __NR_poll, 4 },
+	{ -1, __NR_clock_nanosleep_time64, __NR_futex_time64, -1, 8 },
 };
 
 /* As for 64-bit programs; some of the calls share a number here, and the first argument tells them. */
@@ -221,10 +221,10 @@ static bool is_interrupted(const struct x86_common *common)
 
 	if (common->call == __NR_ipc)
 		return x86_is_in(ipc_calls, sizeof(ipc_calls) / sizeof(ipc_calls[0]),
-				 common->bx & 0xffff);
+				 common->arguments[0] & 0xffff);
 	if (common->call == __NR_socketcall)
 		return x86_is_in(socket_calls, sizeof(socket_calls) / sizeof(socket_calls[0]),
-				 (int64_t)common->bx);
+				 (int64_t)common->arguments[0]);
 	return x86_is_in(calls, sizeof(calls) / sizeof(calls[0]), common->call);
 }
 
@@ -237,12 +237,11 @@ const struct x86_abi i386_abi = {
 		.length_max = UINT32_MAX,
 		.word_bytes = 4,
 		.call_bytes = 2,
+		.nr_inside = -1,
 	},
-	.restarting = {
-		.restart_syscall = __NR_restart_syscall,
-		.numbers = restarting,
-		.count = sizeof(restarting) / sizeof(restarting[0]),
-	},
+	.restart_syscall = __NR_restart_syscall,
+	.restarting = restarting,
+	.restarting_count = sizeof(restarting) / sizeof(restarting[0]),
 	.set_bytes = sizeof(struct registers_32),
 	.machine = EM_386,
 	.class = ELFCLASS32,

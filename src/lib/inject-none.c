@@ -75,6 +75,30 @@ int64_t inject_arch_result(const struct inject_registers *registers)
 	return -EOPNOTSUPP;
 }
 
+int inject_arch_look(const struct inject_thread *thread, struct inject_registers *registers)
+{
+	return 0;
+}
+
+int inject_arch_enter(const struct inject_thread *thread, const struct inject_code *code,
+		      struct inject_registers *call)
+{
+	return 0;
+}
+
+int inject_arch_restore(const struct inject_thread *thread,
+			const struct inject_registers *registers,
+			const struct inject_registers *call)
+{
+	return -EOPNOTSUPP;
+}
+
+int inject_arch_leave(const struct inject_thread *thread, const struct inject_registers *registers,
+		      const struct inject_registers *call)
+{
+	return -EOPNOTSUPP;
+}
+
 int inject_arch_mend(pid_t tid)
 {
 	return 0;

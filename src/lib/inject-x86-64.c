@@ -41,10 +41,10 @@ static void get(const struct inject_registers *registers, struct x86_common *ret
 	*ret_common = (struct x86_common){
 		.ax = (int64_t)user.rax,
 		.call = (int32_t)user.orig_rax,
-		.bx = user.rbx,
 		.ip = user.rip,
 		.sp = user.rsp,
 		.cs = user.cs,
+		.arguments = { user.rdi, user.rsi, user.rdx, user.r10 },
 	};
 }
 
@@ -152,8 +152,9 @@ static int64_t call_of_wrapper(const struct inject_thread *thread, const struct 
 	return text[2] == 0xb8 || memcmp(text, "\x48\xc7\xc0", 3) == 0 ? (int64_t)number : -1;
 }
 
-static const uint32_t restarting[] = { __NR_nanosleep, __NR_clock_nanosleep, __NR_futex,
-				       __NR_poll };
+static const struct restart_calls restarting[] = {
+	{ __NR_nanosleep, __NR_clock_nanosleep, __NR_futex, __NR_poll, 8 },
+};
 
 /* signal(7), the list at its end, and recv and accept with a time-out. Not connect: it has begun. */
 static bool is_interrupted(const struct x86_common *common)
@@ -177,12 +178,11 @@ const struct x86_abi x86_64_abi = {
 		.length_max = UINT64_MAX,
 		.word_bytes = 8,
 		.call_bytes = 2,
+		.nr_inside = -1,
 	},
-	.restarting = {
-		.restart_syscall = __NR_restart_syscall,
-		.numbers = restarting,
-		.count = sizeof(restarting) / sizeof(restarting[0]),
-	},
+	.restart_syscall = __NR_restart_syscall,
+	.restarting = restarting,
+	.restarting_count = sizeof(restarting) / sizeof(restarting[0]),
 	/* Segments and their bases stay as they are. */
 	.set_bytes = offsetof(struct user_regs_struct, fs_base),
 	.machine = EM_X86_64,

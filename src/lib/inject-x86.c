@@ -197,6 +197,33 @@ bool x86_is_in(const uint32_t *numbers, size_t count, int64_t number)
 	return false;
 }
 
+static bool is_restarting(const struct x86_abi *x86, int64_t call)
+{
+	for (size_t i = 0; i < x86->restarting_count; i++) {
+		const struct restart_calls *calls = &x86->restarting[i];
+
+		if (call >= 0 && (call == calls->nanosleep || call == calls->clock_nanosleep ||
+				  call == calls->futex || call == calls->poll))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A call that was interrupted before goes on by restart_syscall(2), and then its number is no longer in
+ * the registers. But it is in the code of most wrappers, and its arguments are there.
+ */
+static int64_t restarted_call(const struct inject_thread *thread, const struct x86_abi *x86,
+			      const struct x86_common *common)
+{
+	int64_t call = x86->call_of_wrapper(thread, common);
+
+	if (is_restarting(x86, call))
+		return call;
+	return restart_call_of(thread->memory_fd, x86->abi.word_bytes, x86->restarting,
+			       x86->restarting_count, common->arguments);
+}
+
 /*
  * Does what the kernel does on the way out of an interrupted system call if no handler is to run. It
  * would go on with what is left of a time-out; a signal return forgets how much that was, so here the
@@ -217,9 +244,9 @@ static int begin_anew(const struct inject_thread *thread, struct inject_register
 		break;
 	case RESTART_BLOCK:
 		common.ax = common.call;
-		if ((uint32_t)common.call == x86->restarting.restart_syscall)
-			common.ax = x86->call_of_wrapper(thread, &common);
-		if (!x86_is_in(x86->restarting.numbers, x86->restarting.count, common.ax))
+		if ((uint32_t)common.call == x86->restart_syscall)
+			common.ax = restarted_call(thread, x86, &common);
+		if (common.ax < 0)
 			return -EBUSY;
 		break;
 	default:
@@ -324,6 +351,32 @@ void inject_arch_set_call(struct inject_registers *call, uint32_t number, const 
 int64_t inject_arch_result(const struct inject_registers *registers)
 {
 	return common_of(registers).ax;
+}
+
+int inject_arch_look(const struct inject_thread *thread, struct inject_registers *registers)
+{
+	return 0;
+}
+
+int inject_arch_enter(const struct inject_thread *thread, const struct inject_code *code,
+		      struct inject_registers *call)
+{
+	return 0;
+}
+
+int inject_arch_restore(const struct inject_thread *thread,
+			const struct inject_registers *registers,
+			const struct inject_registers *call)
+{
+	return inject_arch_set(thread->tid, registers);
+}
+
+int inject_arch_leave(const struct inject_thread *thread, const struct inject_registers *registers,
+		      const struct inject_registers *call)
+{
+	int r = inject_thread_hold(thread);
+
+	return r == 0 ? inject_arch_restore(thread, registers, call) : r;
 }
 
 int inject_arch_mend(pid_t tid)

@@ -4,22 +4,16 @@
 #define LIB_INJECT_X86_H
 
 #include "inject-arch.h"
-
-/* The calls that go on by restart_syscall(2) after an interruption. */
-struct x86_restarting {
-	uint32_t restart_syscall;
-	const uint32_t *numbers;
-	size_t count;
-};
+#include "inject-restart.h"
 
 /* The registers that both have, as far as both are treated alike. */
 struct x86_common {
 	int64_t ax;
 	int32_t call; /* orig_rax: the system call that the thread is in, or -1 */
-	uint64_t bx;
 	uint64_t ip;
 	uint64_t sp;
 	uint64_t cs;
+	uint64_t arguments[4]; /* of a system call */
 };
 
 /* Vector and x87 state in the form in which a signal frame has it. */
@@ -30,7 +24,9 @@ struct x86_fpu {
 
 struct x86_abi {
 	struct inject_abi abi; /* first: one is found from the other */
-	struct x86_restarting restarting;
+	uint32_t restart_syscall;
+	const struct restart_calls *restarting; /* the calls that it may stand for */
+	size_t restarting_count;
 	size_t set_bytes; /* of the registers, those that are written back */
 	unsigned char machine, class;
 	unsigned char call[2]; /* the instruction */

@@ -43,9 +43,10 @@
 #define SIGNAL_LIMIT 64
 
 enum state {
-	STATE_IDLE,   /* nothing was changed */
-	STATE_READY,  /* the frame is written, the registers are its own */
-	STATE_CALLED, /* in the exit stop of a call */
+	STATE_IDLE,    /* nothing was changed */
+	STATE_READY,   /* the frame is written, the registers are its own */
+	STATE_CHANGED, /* they are the call's */
+	STATE_CALLED,  /* in the exit stop of a call */
 };
 
 struct injector {
@@ -186,6 +187,13 @@ static bool allows_return(const struct injector *injector)
 		      injector->code.restorer + injector->code.restorer_bytes, NULL, 0);
 }
 
+static bool allows_inside(const struct injector *injector)
+{
+	return injector->abi->nr_inside < 0 ||
+	       allows(injector, (uint32_t)injector->abi->nr_inside,
+		      injector->code.call + injector->abi->call_bytes, NULL, 0);
+}
+
 static bool allows_advice(const struct injector *injector, const uint64_t arguments[3])
 {
 	return allows(injector, injector->abi->nr_madvise,
@@ -203,7 +211,7 @@ static int check_seccomp(struct injector *injector, const char *status)
 	r = seccomp_filters_read(injector->thread.tid, &injector->filters);
 	if (r < 0)
 		return r;
-	return allows_return(injector) ? 0 : -EOPNOTSUPP;
+	return allows_return(injector) && allows_inside(injector) ? 0 : -EOPNOTSUPP;
 }
 
 /* Opened while the thread is held: an exec before that would have left another address space behind it. */
@@ -217,7 +225,7 @@ static int open_memory(struct injector *injector)
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	injector->thread.memory_fd = fd;
-	if (inject_code_is_there(fd, injector->abi, &injector->code))
+	if (inject_code_is_there(fd, &injector->code))
 		return 0;
 	return inject_code_find(injector->process, &injector->abi, &injector->code);
 }
@@ -271,12 +279,16 @@ static int prepare(struct injector *injector, pid_t tid)
 		r = -EOPNOTSUPP;
 	if (r == 0)
 		r = check_seccomp(injector, status);
+	if (r == 0 && ptrace(PTRACE_SETOPTIONS, tid, NULL, (long)PTRACE_O_TRACESYSGOOD) < 0)
+		r = -errno;
+	if (r == 0)
+		r = inject_arch_look(&injector->thread, &injector->saved);
 	if (r == 0)
 		r = leave_sequence(&injector->thread, &injector->saved);
 	if (r == 0)
 		r = write_frame(injector);
-	if (r == 0 && ptrace(PTRACE_SETOPTIONS, tid, NULL, (long)PTRACE_O_TRACESYSGOOD) < 0)
-		r = -errno;
+	if (r < 0)
+		ptrace(PTRACE_SETOPTIONS, tid, NULL, NULL);
 	return r;
 }
 
@@ -305,12 +317,9 @@ int inject_begin(struct injector *injector, struct trace *trace)
 	return memhint_process_is_alive(injector->process) ? result : -ESRCH;
 }
 
-static int resume(const struct injector *injector, bool to_call, int signal)
+static int resume(const struct injector *injector, enum __ptrace_request request, int signal)
 {
-	return ptrace(to_call ? PTRACE_SYSCALL : PTRACE_CONT, injector->thread.tid, NULL,
-		      (long)signal) < 0
-		       ? -errno
-		       : 0;
+	return ptrace(request, injector->thread.tid, NULL, (long)signal) < 0 ? -errno : 0;
 }
 
 static int interrupt(const struct injector *injector)
@@ -352,7 +361,8 @@ static int give_back(struct injector *injector, bool is_signal, int signal)
 
 	while (r == 0) {
 		if (stop != STOP_CALL && !is_done) {
-			r = inject_arch_set(injector->thread.tid, &injector->saved);
+			r = inject_arch_restore(&injector->thread, &injector->saved,
+						&injector->call);
 			is_done = true;
 		}
 		if (r == 0 && stop == STOP_EVENT) {
@@ -360,11 +370,54 @@ static int give_back(struct injector *injector, bool is_signal, int signal)
 			break;
 		}
 		if (r == 0)
-			r = resume(injector, false, signal);
+			r = resume(injector, PTRACE_CONT, signal);
 		if (r == 0)
 			r = wait_stop(injector, clock_usec() + STEP_USEC, &stop, &signal);
 	}
 	forget_thread(injector);
+	return r;
+}
+
+/*
+ * The same at a signal that comes while an architecture lets the thread run. Its registers may be its own
+ * still. 1 or a negative errno.
+ */
+static int take_signal(struct injector *injector, int signal)
+{
+	enum stop stop = STOP_SIGNAL;
+	int r;
+
+	if (injector->state != STATE_IDLE) {
+		r = give_back(injector, true, signal);
+		return r < 0 ? r : 1;
+	}
+	r = interrupt(injector);
+	while (r == 0 && stop != STOP_EVENT) {
+		r = resume(injector, PTRACE_CONT, signal);
+		if (r == 0)
+			r = wait_stop(injector, clock_usec() + STEP_USEC, &stop, &signal);
+	}
+	return r < 0 ? r : 1;
+}
+
+static struct injector *injector_of(const struct inject_thread *thread)
+{
+	return (struct injector *)((char *)thread - offsetof(struct injector, thread));
+}
+
+int inject_thread_hold(const struct inject_thread *thread)
+{
+	struct injector *injector = injector_of(thread);
+	enum stop stop = STOP_CALL;
+	int signal = 0, r = interrupt(injector);
+
+	while (r == 0 && stop != STOP_EVENT) {
+		r = resume(injector, PTRACE_CONT, 0);
+		if (r == 0)
+			r = wait_stop(injector, clock_usec() + STEP_USEC, &stop, &signal);
+		if (r == 0 && stop == STOP_SIGNAL)
+			return take_signal(injector, signal);
+	}
 	return r;
 }
 
@@ -395,6 +448,24 @@ static int give_up(struct injector *injector)
 	return r < 0 && r != -ETIMEDOUT ? r : -EBUSY;
 }
 
+int inject_thread_run(const struct inject_thread *thread, int request)
+{
+	struct injector *injector = injector_of(thread);
+	enum stop stop = STOP_EVENT;
+	int signal = 0, r = 0;
+
+	while (r == 0 && stop == STOP_EVENT) {
+		r = resume(injector, (enum __ptrace_request)request, 0);
+		if (r == 0)
+			r = wait_stop(injector, clock_usec() + STEP_USEC, &stop, &signal);
+	}
+	if (r == 0 && stop == STOP_SIGNAL)
+		return take_signal(injector, signal);
+	if (r == -ETIMEDOUT && injector->state != STATE_IDLE)
+		return give_up(injector);
+	return r;
+}
+
 /* Steps 2 and 3. 0 the call is done, 1 a signal came before it and was delivered, or a negative errno. */
 static int run_call(struct injector *injector)
 {
@@ -405,7 +476,7 @@ static int run_call(struct injector *injector)
 		enum stop stop;
 		int signal;
 
-		r = resume(injector, true, 0);
+		r = resume(injector, PTRACE_SYSCALL, 0);
 		if (r < 0)
 			break;
 		r = wait_stop(injector, is_inside ? UINT64_MAX : clock_usec() + STEP_USEC, &stop,
@@ -451,8 +522,17 @@ static int advise_range(struct injector *injector, const struct iovec *range, in
 			return -ENOMEM;
 		if (!allows_advice(injector, arguments))
 			return -EOPNOTSUPP;
-		inject_arch_set_call(&injector->call, injector->abi->nr_madvise, arguments, 3);
-		r = run_call(injector);
+		if (injector->state == STATE_READY) {
+			injector->state = STATE_CHANGED;
+			r = inject_arch_enter(&injector->thread, &injector->code, &injector->call);
+		}
+		if (r == 0) {
+			inject_arch_set_call(&injector->call, injector->abi->nr_madvise, arguments,
+					     3);
+			r = run_call(injector);
+		} else if (r < 0 && injector->state == STATE_CHANGED) {
+			give_back(injector, false, 0);
+		}
 		if (r == 1) {
 			signals++;
 			continue;
@@ -486,12 +566,16 @@ ssize_t inject_advise(struct injector *injector, const struct iovec *ranges, siz
 
 void inject_end(struct injector *injector)
 {
-	if (injector->state == STATE_CALLED) {
-		give_back(injector, false, 0);
-	} else if (injector->state == STATE_READY) {
-		ptrace(PTRACE_SETOPTIONS, injector->thread.tid, NULL, NULL);
-		forget_thread(injector);
-	}
+	bool is_changed = injector->state == STATE_CHANGED || injector->state == STATE_CALLED;
+
+	if (injector->state == STATE_IDLE)
+		return;
+	/* 1: a signal came, with which the thread was given back. */
+	if (is_changed &&
+	    inject_arch_leave(&injector->thread, &injector->saved, &injector->call) == 1)
+		return;
+	ptrace(PTRACE_SETOPTIONS, injector->thread.tid, NULL, NULL);
+	forget_thread(injector);
 }
 
 void inject_close(struct injector *injector)

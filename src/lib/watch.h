@@ -31,7 +31,7 @@ struct watch {
 	uint64_t fingerprint; /* WATCH_LOCKS: from before the call */
 };
 
-/* What @advice does to the cookie, given from outside or, @is_inside, by the process itself. */
+/* What @advice, given for another process by the kernel or from inside, does to the cookie. */
 enum watch_moves watch_moves_of(int advice, bool is_inside);
 
 /*

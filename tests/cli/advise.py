@@ -15,13 +15,15 @@ AMOUNTS = {"requested": int, "advised": int, "skipped": int, "failed": int}
 USAGE = ({"rss_bytes": int, "swap_bytes": int, "huge_bytes": int}, None)
 SHAPE = {
     "schema": re.compile(r"memhint\.advise/1"), "advice": re.compile("|".join(VERBS)), "dry_run": bool,
+    "guard": re.compile("none|follow|cookie|freeze"),
     "targets": [{
         "pid": int, "id": re.compile(r"\d+:\d+"), "comm": str, "ranges": AMOUNTS, "bytes": AMOUNTS,
         "skipped_by_reason": {f"{reason}?": int for reason in (
             "locked", "hugetlb", "pfnmap", "io", "droppable", "special", "no_access", "empty", "swapped",
-            "resident", "huge", "unaligned", "budget", "cancelled", "dry_run", "stopped")},
+            "resident", "huge", "unaligned", "budget", "cancelled", "dry_run", "stopped", "changed")},
         "before": USAGE, "after": USAGE, "syscalls": int, "elapsed_usec": int, "longest_call_usec": int,
-        "retries": int, "map_changed": bool, "exec_seen": bool,
+        "retries": int, "map_changed": bool, "exec_seen": bool, "via": (re.compile("kernel|inject"), None),
+        "looks": int, "was_frozen": bool, "frozen_usec": int, "cookie": (re.compile("0x[0-9a-f]{16}"), None),
         "reader": (re.compile("bpf|bpf-seq|smaps|maps"), None), "flags_known": bool, "error": (str, None),
         "errors": [{"start": ADDRESS, "end": ADDRESS, "name": str, "errno": re.compile("E[A-Z]+")}],
     }],
@@ -73,8 +75,8 @@ complains(2, "no advice 'frob'", "advise", "frob", "1")
 complains(2, "is 'pageout' meant", "advise", "pagout", "1")
 complains(2, "no advice ''", "advise", "", "1")
 complains(2, "which process", "advise", "cold")
-for advice in ("dontneed", "free", "MADV_HUGEPAGE", "mergeable", "normal"):
-    complains(6, "only from a process itself", "advise", advice, "1")
+for advice in ("MADV_HUGEPAGE", "mergeable", "normal"):
+    complains(6, "only from a process itself", "advise", advice, "--via", "kernel", "1")
 
 for option, word, wrong in (
         ("--range", "is not a range", ("", "1000", "1000-", "-1000", "x-y", "1000-2000-3000", "0x-0x", " 1000-2000",

@@ -171,6 +171,115 @@ class Target:
         return f"{mapping['start']:x}-{mapping['start'] + mapping['size']:x}"
 
 
+def states(pid):
+    """The states of all threads of a process; empty once it is gone."""
+    found = set()
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/stat", errors="replace") as file:
+                found.add(file.read().rsplit(")", 1)[1].split()[0])
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+def wait_for_state(pid, state):
+    """Until all threads of a process are in one state: "t" stopped by a tracer, "T" by a signal, "S"."""
+    while states(pid) != {state}:
+        if not os.path.exists(f"/proc/{pid}"):
+            raise RuntimeError(f"process {pid} is gone before it was {state}")
+        os.sched_yield()
+
+
+class Cgroup:
+    """A control group of version 2 of the test's own, removed at the end of the block."""
+
+    @classmethod
+    def make(cls):
+        """A new one below the root, or None where there can be none."""
+        with open("/proc/self/mounts") as file:
+            mounts = [line.split()[1] for line in file if line.split()[2] == "cgroup2"]
+        for mount in mounts:
+            try:
+                name = f"/memhint-test-{os.getpid()}-{len(os.listdir(mount))}"
+                os.mkdir(mount + name)
+                return cls(mount, name)
+            except OSError:
+                continue
+        return None
+
+    def __init__(self, mount, path):
+        self.mount, self.path = mount, path
+        self.members = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.write("cgroup.freeze", "0")
+        for pid in self.members:
+            if os.path.exists(f"/proc/{pid}"):
+                with open(f"{self.mount}/cgroup.procs", "w") as file:
+                    file.write(str(pid))
+        while "populated 1" in self.read("cgroup.events"):
+            os.sched_yield()
+        os.rmdir(self.mount + self.path)
+
+    def add(self, pid):
+        self.write("cgroup.procs", str(pid))
+        self.members.append(pid)
+
+    def read(self, name):
+        with open(f"{self.mount}{self.path}/{name}") as file:
+            return file.read().strip()
+
+    def write(self, name, text):
+        with open(f"{self.mount}{self.path}/{name}", "w") as file:
+            file.write(text)
+
+
+class Tracer:
+    """A process that traces another one, as a debugger that lets it run."""
+    SCRIPT = """
+import ctypes, os, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+libc.prctl(1, signal.SIGKILL)
+pid = int(sys.argv[1])
+for thread in os.listdir(f"/proc/{pid}/task"):
+    if libc.ptrace(0x4206, int(thread), None, None) < 0:  # PTRACE_SEIZE
+        sys.exit(os.strerror(ctypes.get_errno()))
+print("seized", flush=True)
+while True:
+    try:
+        thread, status = os.waitpid(-1, 0x40000000)  # __WALL
+    except ChildProcessError:
+        break
+    if os.WIFSTOPPED(status):
+        # Stops of the whole process are listened to, signals passed on. Source: ptrace(2)
+        if status >> 16 == 128 and os.WSTOPSIG(status) != signal.SIGTRAP:
+            libc.ptrace(0x4208, thread, None, None)  # PTRACE_LISTEN
+        else:
+            number = os.WSTOPSIG(status) if status >> 16 == 0 else 0
+            libc.ptrace(7, thread, None, number)  # PTRACE_CONT
+"""
+
+    def __init__(self, pid):
+        self.process = subprocess.Popen([sys.executable, "-c", self.SCRIPT, str(pid)], stdout=subprocess.PIPE)
+        wait_for_line(self.process.stdout, "seized")
+        self.pid = self.process.pid
+        with open(f"/proc/{self.pid}/comm") as file:
+            self.comm = file.read().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
 class Zombie:
     """A child that has ended and was not waited for."""
 
@@ -298,4 +407,5 @@ def common_target_complaints(verb, *extra):
     complains(5, "no process matches", verb, *extra, "--comm", "no-such-name-anywhere")
     complains(5, "no process matches", verb, *extra, "--exe", "/no/such/*/program")
     complains(5, "no process matches", verb, *extra, "--unit", "no-such-unit")
-    complains(5, "no process matches", verb, *extra, "--cgroup", "/no/such/group")
+    complains(5, "no control group '/no/such/group'", verb, *extra, "--cgroup", "/no/such/group")
+    complains(5, "no control group '/no/such/group'", verb, *extra, "--cgroup", "/no/such/group", "--comm", "no-such")

@@ -6,20 +6,26 @@
  * pattern), reserve=SIZE (never touched), locked=SIZE, none=SIZE (PROT_NONE), droppable=SIZE,
  * shmem=SIZE, single=COUNT (mappings of one page each, gaps between them); comm=NAME sets the name.
  * Then one line of JSON says {"ready":true,...} with the addresses, and every line read is a command
- * that is answered by a line: touch N, digest N, unmap N, exec, thread. End of input ends it.
+ * that is answered by a line: touch N, digest N, unmap N, map (one more page), exec, thread, child and
+ * breed (forks one that waits, or one after the other without end), churn (a thread that maps and unmaps
+ * without end), filter (a madvise(2) ends it from now on). End of input ends it, and what it forked.
  */
 #include "settle.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef MAP_DROPPABLE
@@ -143,11 +149,72 @@ static void *wait_forever(void *unused)
 	return unused;
 }
 
+static void *churn(void *unused)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	for (;;)
+		munmap(map_private(page, PROT_READ, MAP_PRIVATE), page);
+	return unused;
+}
+
+static pid_t make_child(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		fail("fork");
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent) /* it ended before it could be told */
+			_exit(0);
+		wait_forever(NULL);
+	}
+	return pid;
+}
+
+static void *breed(void *unused)
+{
+	/* Those that nobody has time to wait for are to vanish by themselves, and never to be many. */
+	signal(SIGCHLD, SIG_IGN);
+	for (pid_t previous = 0;;) {
+		pid_t pid = make_child();
+
+		if (previous)
+			kill(previous, SIGKILL);
+		previous = pid;
+	}
+	return unused;
+}
+
+/* A filter that ends the process for a madvise(2), as some sandboxes have it. */
+static void set_filter(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		fail("filter");
+}
+
+static void start_thread(void *(*function)(void *))
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, function, NULL) != 0)
+		exit(1);
+}
+
 static void obey(char *line)
 {
 	char *word = strtok(line, " \n"), *argument = strtok(NULL, " \n");
 	size_t number = argument ? strtoul(argument, NULL, 10) : 0;
-	pthread_t thread;
 
 	if (!word)
 		return;
@@ -162,8 +229,18 @@ static void obey(char *line)
 	} else if (strcmp(word, "unmap") == 0) {
 		munmap(mappings[number].start, mappings[number].size);
 	} else if (strcmp(word, "thread") == 0) {
-		if (pthread_create(&thread, NULL, wait_forever, NULL) != 0)
-			exit(1);
+		start_thread(wait_forever);
+	} else if (strcmp(word, "map") == 0) {
+		map_apart((size_t)sysconf(_SC_PAGESIZE), PROT_READ, MAP_PRIVATE);
+	} else if (strcmp(word, "child") == 0) {
+		printf("{\"child\":%d}\n", make_child());
+		return;
+	} else if (strcmp(word, "breed") == 0) {
+		start_thread(breed);
+	} else if (strcmp(word, "churn") == 0) {
+		start_thread(churn);
+	} else if (strcmp(word, "filter") == 0) {
+		set_filter();
 	} else if (strcmp(word, "exec") == 0) {
 		execl("/proc/self/exe", "memory-target", (char *)NULL);
 		fail("exec");

@@ -147,7 +147,8 @@ def source_keys(*names):
 
 def check_json(table, said):
     """Keys in the manual, in the source, and in what is printed."""
-    sources = {"ps": ["cmd-ps.c"], "map": ["cmd-map.c"], "advise": ["hint-report.c"], "doctor": ["cmd-doctor.c"],
+    sources = {"ps": ["cmd-ps.c"], "map": ["cmd-map.c"], "advise": ["hint-report.c"], "cookie": ["cmd-cookie.c"],
+               "freeze": ["cmd-freeze.c"], "thaw": ["cmd-thaw.c"], "doctor": ["cmd-doctor.c"],
                "demo": ["demo-report.c"]}
     for verb, names in sources.items():
         page = page_of(verb)
@@ -160,7 +161,8 @@ def check_json(table, said):
     ok(not others, "every source that prints a schema has a page", others)
     with Target("anon=1M") as target:
         columns = ",".join(column["name"] for column in table["ps"]["columns"])
-        for verb, more in (("ps", ["--columns", columns]), ("map", []), ("cold", ["--dry-run"]), ("doctor", [])):
+        for verb, more in (("ps", ["--columns", columns]), ("map", []), ("cold", ["--dry-run"]), ("cookie", []),
+                           ("doctor", [])):
             shown = run(verb, "--json", *more, *([] if verb == "doctor" else [target.pid]))
             value = shown.json()
             known = json_terms(page_of(verb)) | (said["skip"] if verb == "cold" else said["kind"])
@@ -192,6 +194,18 @@ def check_words(said):
     same([term.strip("*") for term in entries(page_of("advise").sections["DESCRIPTION"])], said["remote_advice"],
          "memhint-advise.1: every advice for other processes")
     same(ADVICES, said["remote_advice"], "every advice for other processes is a verb")
+    same([name for term in entries(page_of("advise").sections["OTHER ADVICE"]) for name in re.findall(r"\*(\w+)\*", term)],
+         said["advice"], "memhint-advise.1: every other advice")
+    same(re.findall(r"\w+", documents.read("src/cli/cmd-advise.c").partition("#define ADVICE_NAMES")[2]
+                    .partition("\n\n")[0]), said["advice"] | said["remote_advice"], "every advice a slip may have meant")
+    ok(said["advice"] <= set(re.findall(r"\w+", run("advise", "--help").out)), "advise --help: every advice")
+    same([term.strip("*") for term in entries(page_of("advise").sections["GUARDS"])], said["guard"],
+         "memhint-advise.1: every guard")
+    same([term.strip("*") for term in entries(page_of("cookie").sections["DESCRIPTION"])], said["cookie_kind"] - {"invalid"},
+         "memhint-cookie.1: every kind of cookie")
+    same([term.strip("*") for term in entries(page_of("thaw").sections["LIST"])],
+         re.findall(r'return "([\w ]+)"', documents.read("src/cli/frozen.c")),
+         "memhint-thaw.1: every state")
     page = page_of("map")
     same([term.strip("*") for term in entries(page.sections["DESCRIPTION"])], said["kind"],
          "memhint-map.1: every kind")

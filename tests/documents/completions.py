@@ -143,7 +143,11 @@ def check(completion, table, said):
             names = re.search(r'names\[\] = \{ ("auto".*?) \}', documents.read("src/cli/cmd-demo.c")).group(1)
             same(completion.complete("memhint", verb, "--swap", ""), re.findall(r'"(\w+)"', names),
                  f"{name}: --swap of {verb}")
-    same(completion.complete("memhint", "advise", ""), said["remote_advice"], f"{name}: the advices")
+        for option, wanted in (("guard", said["guard"]), ("via", said["via"]),
+                               ("way", said["freeze_way"] - {"already"})):
+            if option in options:
+                same(completion.complete("memhint", verb, f"--{option}", ""), wanted, f"{name}: --{option} of {verb}")
+    same(completion.complete("memhint", "advise", ""), said["advice"] | said["remote_advice"], f"{name}: the advices")
 
 
 def main():

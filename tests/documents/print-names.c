@@ -30,5 +30,19 @@ int main(void)
 		if (memhint_advice_name(i))
 			printf("%s %s\n", memhint_advice_is_remote(i) ? "remote_advice" : "advice",
 			       memhint_advice_name(i));
+	for (int i = 0; i < 16; i++)
+		if (memhint_guard_name((enum memhint_guard)i))
+			printf("guard %s\n", memhint_guard_name((enum memhint_guard)i));
+	for (int i = 0; i < 16; i++)
+		if (memhint_via_name((enum memhint_via)i))
+			printf("via %s\n", memhint_via_name((enum memhint_via)i));
+	for (int i = 0; i < 16; i++)
+		if (memhint_freeze_way_name((enum memhint_freeze_way)i))
+			printf("freeze_way %s\n",
+			       memhint_freeze_way_name((enum memhint_freeze_way)i));
+	for (int i = 0; i < 16; i++)
+		if (is_known(memhint_cookie_kind_name((enum memhint_cookie_kind)i)))
+			printf("cookie_kind %s\n",
+			       memhint_cookie_kind_name((enum memhint_cookie_kind)i));
 	return 0;
 }

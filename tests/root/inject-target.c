@@ -218,6 +218,7 @@ static void fail(uint32_t what, uint64_t wanted, uint64_t found)
 }
 
 static uint32_t seed = 12345;
+static uint32_t wakes_seen;
 
 static uint32_t next_random(void)
 {
@@ -356,13 +357,13 @@ static long checked_call(long number, long a, long b, long c, long d)
 	want[SI] = (word)b;
 	want[DX] = (word)c;
 	want[R10] = (word)d;
-	want[R8] = want[R9] = 0;
+	want[R9] = ~0ul;
 #else
 	want[BX] = (word)a;
 	want[CX] = (word)b;
 	want[DX] = (word)c;
 	want[SI] = (word)d;
-	want[DI] = 0;
+	want[BP] = ~0ul;
 #endif
 	return round_of(gate ? window_gate : window_call, true);
 }
@@ -411,14 +412,16 @@ static void wait_round(enum target_mode mode)
 	shared->is_waiting = 1;
 	switch (mode) {
 	case TARGET_FUTEX:
-		/* FUTEX_WAIT: 0 it was woken, -EAGAIN the word was another before. */
-		for (uint32_t word_now = shared->word; shared->word == word_now;) {
-			long result = checked_call(__NR_futex, (long)&shared->word, 0,
-						   (long)word_now, (long)&time);
+		/* FUTEX_WAIT_BITSET: 0 it was woken, -EAGAIN the word was another before. */
+		time.seconds += now().seconds;
+		while (shared->word == wakes_seen) {
+			long result = checked_call(__NR_futex, (long)&shared->word, 9,
+						   (long)wakes_seen, (long)&time);
 
 			if (result != 0 && result != -11)
 				expect(result, 0);
 		}
+		wakes_seen++;
 		break;
 	case TARGET_POLL:
 		expect(checked_call(__NR_poll, (long)&poll, 1, 1000000, 0), 1);
@@ -454,6 +457,7 @@ __attribute__((noreturn)) static void loop(enum target_mode mode)
 #endif
 		0, sizeof(*shared), all, 1, TARGET_SHARED_FD, 0);
 	shared = (struct target_shared *)address;
+	shared->all_ones = ~0u;
 	find_components();
 	for (uint32_t i = 0; i < MEMORY_WORDS; i++)
 		memory[i] = i * 2654435761u;

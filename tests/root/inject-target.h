@@ -18,11 +18,12 @@ enum target_mode {
 struct target_shared {
 	volatile uint32_t rounds;   /* done, and found right */
 	volatile uint32_t failures; /* of the registers, the memory or the result of the call */
-	volatile uint32_t word;	    /* for TARGET_FUTEX */
 	volatile uint32_t is_waiting;
+	volatile uint32_t word;	    /* for TARGET_FUTEX: how often it was woken */
+	volatile uint32_t all_ones; /* what no struct pollfd has after its descriptor */
 	/* Of the first failure. */
-	volatile uint32_t what; /* enum target_failure, and a number below it */
-	volatile uint32_t reserved;
+	volatile uint32_t what;	       /* enum target_failure, and a number below it */
+	volatile uint32_t reserved[2]; /* 8 bytes are aligned to 4 in 32-bit programs */
 	volatile uint64_t want;
 	volatile uint64_t have;
 	volatile uint64_t address; /* of memory that the test may give advice for */
