@@ -10,7 +10,7 @@
 #include "convert.h"
 #include "reader.h"
 #include "target.h"
-#include "watch.h"
+#include "space-watch.h"
 
 #include <memhint/map.h>
 

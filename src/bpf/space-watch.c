@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "watch.h"
+#include "space-watch.h"
 
 #include "cleanup.h"
 #include "convert.h"

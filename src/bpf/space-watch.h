@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reading the state of one address space again and again. For any number of threads, each its own. */
-#ifndef BPF_WATCH_H
-#define BPF_WATCH_H
+#ifndef BPF_SPACE_WATCH_H
+#define BPF_SPACE_WATCH_H
 
 #include "bpf-room.h"
 
