@@ -8,7 +8,7 @@
 #include "page-size.h"
 #include "ranges.h"
 #include "run.h"
-#include "watch.h"
+#include "state-watch.h"
 
 #include <memhint/map.h>
 

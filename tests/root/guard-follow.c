@@ -10,7 +10,7 @@
 #include "tap.h"
 #include "test-swap.h"
 #include "vector.h"
-#include "watch.h"
+#include "state-watch.h"
 
 #include <memhint/memhint.h>
 

@@ -5,7 +5,7 @@
 #include "tap.h"
 #include "test-swap.h"
 #include "uapi.h"
-#include "watch.h"
+#include "state-watch.h"
 
 #include <errno.h>
 #include <inttypes.h>
