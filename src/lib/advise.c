@@ -14,7 +14,7 @@
 #include "stopwatch.h"
 #include "usage.h"
 #include "via.h"
-#include "watch.h"
+#include "state-watch.h"
 
 #include <memhint/advise.h>
 #include <memhint/map.h>
