@@ -59,6 +59,9 @@ struct chaos_slot {
 	uint64_t lost_address;	  /* of the first */
 	_Atomic uint64_t crashes; /* children that ended otherwise than they should */
 
+	_Atomic int failed_line; /* of the target's code: where the last one that gave up did so */
+	int failed_error;
+
 	/* Contents that go through an exec. The version is odd while they are being written. */
 	_Atomic uint64_t handover_version;
 	uint64_t handover_seed;

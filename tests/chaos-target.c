@@ -55,16 +55,21 @@ static _Atomic int threads;
 static int children;
 static __thread uint64_t random_state;
 
-__attribute__((noreturn)) static void fail(void)
+__attribute__((noreturn)) static void fail(int line)
 {
-	_exit(errno ? errno : 255);
+	if (slot && slot != MAP_FAILED) {
+		slot->failed_error = errno;
+		slot->failed_line = line;
+	}
+	_exit(1);
 }
 
-static void need(bool pass)
-{
-	if (!pass)
-		fail();
-}
+/* A step without which it cannot go on; the manager says which. */
+#define need(pass)                      \
+	do {                            \
+		if (!(pass))            \
+			fail(__LINE__); \
+	} while (0)
 
 static uint64_t random_word(void)
 {
@@ -344,7 +349,7 @@ static void exec_self(const char *role)
 	char *arguments[] = { name, strcmp(role, run) == 0 ? run : check, NULL };
 
 	execve("/proc/self/exe", arguments, environ);
-	fail();
+	fail(__LINE__);
 }
 
 static int shared_child(void *parent)

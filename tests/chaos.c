@@ -120,8 +120,9 @@ static void target_again(struct target *target, struct chaos_account *account)
 	account->exits_seen++;
 	if (info.si_code != CLD_EXITED || info.si_status != 0) {
 		account->crashes++;
-		fprintf(stderr, "# a target ended: code %d, status %d\n", info.si_code,
-			info.si_status);
+		fprintf(stderr, "# a target ended: code %d, status %d; line %d, %s\n", info.si_code,
+			info.si_status, target->slot->failed_line,
+			strerror(target->slot->failed_error));
 	}
 	memhint_process_close(target->process);
 	target->process = NULL;

@@ -189,7 +189,7 @@ static int thaw_record(const struct frozen *record)
 		r = 0;
 	if (r < 0)
 		return r;
-	r = memhint_thaw(process, frozen_directory());
+	r = memhint_thaw(process, record->directory);
 	memhint_process_close(process);
 	return r;
 }
@@ -251,7 +251,7 @@ static int thaw_target(struct thawer *thawer, const struct target *target, int p
 	const struct frozen *record = find_record(thawer, target, procfd);
 	int *error = record ? &thawer->errors[record - thawer->records.items] : NULL;
 	bool was_thawed = error && *error == 0; /* together with another */
-	int r = memhint_thaw(target->process, frozen_directory());
+	int r = memhint_thaw(target->process, record ? record->directory : frozen_directory());
 
 	if (r == -ENOENT && was_thawed)
 		return 0;
@@ -298,32 +298,33 @@ static int thaw_targets(struct thawer *thawer)
 	return first;
 }
 
-/* Whether a record is one that was there before. */
-static int is_same(const struct memhint_frozen *record, void *userdata)
+static bool is_same(const struct frozen *one, const struct frozen *other)
 {
-	const struct frozen *before = userdata;
-
-	return record->pid == before->pid && record->unique_id == before->id;
+	return one->pid == other->pid && one->id == other->id;
 }
 
 static int recover(struct thawer *thawer)
 {
-	size_t count;
+	struct frozen_list left = {};
+	size_t count = 0;
 	int r;
 
 	for (size_t i = 0; i < thawer->records.count; i++)
 		if (thawer->records.items[i].is_orphan)
 			thawer->errors[i] = 0;
-	r = memhint_freeze_recover(frozen_directory(), &count);
+	r = frozen_recover(&count);
 	if (r == 0) {
 		log_verbose("%zu run again", count);
 		return 0;
 	}
 	/* Which of them: those that are there still. */
-	for (size_t i = 0; i < thawer->records.count; i++)
-		if (thawer->errors[i] == 0 && memhint_freeze_list(frozen_directory(), is_same,
-								  &thawer->records.items[i]) == 1)
-			thawer->errors[i] = r;
+	if (frozen_read(&left) == 0)
+		for (size_t i = 0; i < thawer->records.count; i++)
+			for (size_t k = 0; k < left.count; k++)
+				if (thawer->errors[i] == 0 &&
+				    is_same(&thawer->records.items[i], &left.items[k]))
+					thawer->errors[i] = r;
+	frozen_list_done(&left);
 	log_error("not all that was left frozen could be thawed: %s", memhint_error_help(r));
 	return target_status(r);
 }

@@ -22,12 +22,18 @@ const char *frozen_directory(void)
 	if (!run || run[0] != '/' ||
 	    (size_t)snprintf(path, sizeof(path), "%s/memhint", run) >= sizeof(path))
 		return NULL;
-	return path;
+	return strcmp(path, memhint_run_directory()) == 0 ? NULL : path;
 }
+
+struct reading {
+	struct frozen_list list;
+	const char *directory;
+};
 
 static int add(const struct memhint_frozen *record, void *userdata)
 {
-	struct frozen_list *list = userdata;
+	struct reading *reading = userdata;
+	struct frozen_list *list = &reading->list;
 	struct frozen *items = reallocarray(list->items, list->count + 1, sizeof(*items));
 	struct memhint_process *process;
 	struct memhint_process_stat stat;
@@ -44,6 +50,7 @@ static int add(const struct memhint_frozen *record, void *userdata)
 		.is_kept = record->is_kept,
 		.is_orphan = record->is_orphan,
 		.is_gone = true,
+		.directory = reading->directory,
 	};
 	if (record->cgroup) {
 		item->cgroup = strdup(record->cgroup);
@@ -63,15 +70,30 @@ static int add(const struct memhint_frozen *record, void *userdata)
 
 int frozen_read(struct frozen_list *ret_list)
 {
-	struct frozen_list list = {};
-	int r = memhint_freeze_list(frozen_directory(), add, &list);
+	struct reading reading = {};
+	int r = memhint_freeze_list(NULL, add, &reading);
 
+	reading.directory = frozen_directory();
+	if (r == 0 && reading.directory)
+		r = memhint_freeze_list(reading.directory, add, &reading);
 	if (r < 0) {
-		frozen_list_done(&list);
+		frozen_list_done(&reading.list);
 		return r;
 	}
-	*ret_list = list;
+	*ret_list = reading.list;
 	return 0;
+}
+
+int frozen_recover(size_t *ret_count)
+{
+	const char *directory = frozen_directory();
+	size_t count = 0, more = 0;
+	int r = memhint_freeze_recover(NULL, &count), second = 0;
+
+	if (directory)
+		second = memhint_freeze_recover(directory, &more);
+	*ret_count = count + more;
+	return r < 0 ? r : second;
 }
 
 void frozen_list_done(struct frozen_list *list)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Where the records of this user are; NULL: where the library has them. */
+/* Where records of this user's freezes are to be; NULL: where the library has them. */
 const char *frozen_directory(void);
 
 struct frozen {
@@ -21,6 +21,7 @@ struct frozen {
 	bool is_gone;  /* that process has ended */
 	char comm[64]; /* "" if it is gone */
 	char *cgroup;  /* or NULL */
+	const char *directory;
 };
 
 struct frozen_list {
@@ -28,8 +29,11 @@ struct frozen_list {
 	struct frozen *items;
 };
 
-/* Every record there is. 0 or a negative errno. */
+/* Every record there is, also of guards, which have theirs where the library does. 0 or a negative errno. */
 int frozen_read(struct frozen_list *ret_list);
+
+/* As memhint_freeze_recover(), for the same places. */
+int frozen_recover(size_t *ret_count);
 void frozen_list_done(struct frozen_list *list);
 
 /* "kept", "going on", "orphan" or "gone". */

@@ -22,7 +22,7 @@
 static int append(struct group *group, struct memhint_freeze *freeze)
 {
 	struct memhint_freeze **freezes =
-		reallocarray(group->freezes, group->count + 1, sizeof(*freezes));
+		reallocarray(group->freezes, group->count + 1, sizeof(struct memhint_freeze *));
 
 	if (!freezes)
 		return -ENOMEM;

@@ -161,6 +161,12 @@ const char *hint_instead(const struct hint *hint)
 				      : "or use --guard follow";
 }
 
+static const char *outcome_so_far(const struct hint_outcome *outcome)
+{
+	return outcome->result.advised.bytes > 0 ? "what was done until then stays done"
+						 : "nothing was done";
+}
+
 static void stale(const struct hint *hint, const struct hint_outcome *outcome)
 {
 	const struct memhint_result *result = &outcome->result;
@@ -225,6 +231,16 @@ static void unsupported(const struct hint *hint, const struct hint_outcome *outc
 			pid, target->stat.comm);
 }
 
+static int not_now(const struct hint_outcome *outcome)
+{
+	log_error(
+		"process %d (%s) can run nothing just now: its control group is frozen, or none of its "
+		"threads is where a call could be made; %s. Thaw it, or try again",
+		memhint_process_pid(outcome->target->process), outcome->target->stat.comm,
+		outcome_so_far(outcome));
+	return EXIT_FAILURE;
+}
+
 /* Missing rights, where there is more to say of them than the library does: whether there was. */
 static bool refused(const struct hint *hint, const struct hint_outcome *outcome)
 {
@@ -251,6 +267,7 @@ static bool refused(const struct hint *hint, const struct hint_outcome *outcome)
 int hint_complain(const struct hint *hint, const struct hint_outcome *outcome)
 {
 	const struct target *target = outcome->target;
+	struct kin_tracer tracer;
 	int error = outcome->error;
 
 	switch (error) {
@@ -265,13 +282,13 @@ int hint_complain(const struct hint *hint, const struct hint_outcome *outcome)
 	case -EOPNOTSUPP:
 		unsupported(hint, outcome);
 		return hint_outcome_status(outcome);
-	case -EDEADLK:
 	case -EBUSY:
+		if (hint_is_injected(hint) && kin_tracer(target->process, &tracer) < 0)
+			return not_now(outcome);
+		/* fall through */
+	case -EDEADLK:
 	case -ETIMEDOUT:
-		return freeze_failed(target, error, hint_instead(hint),
-				     outcome->result.advised.bytes > 0
-					     ? "what was done until then stays done"
-					     : "nothing was done");
+		return freeze_failed(target, error, hint_instead(hint), outcome_so_far(outcome));
 	case -EPERM:
 	case -EACCES:
 		if (refused(hint, outcome))

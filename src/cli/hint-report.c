@@ -2,6 +2,7 @@
 /* What came of a hint, as a table or as JSON. */
 #include "hint.h"
 #include "json.h"
+#include "kin.h"
 #include "log.h"
 #include "table.h"
 #include "term.h"
@@ -263,6 +264,14 @@ static void say_changes(const struct hint_outcome *outcome)
 			    unit_usec(result->frozen_usec).text);
 }
 
+/* Inside a process it is its own filters that decide, range by range. */
+static const char *failure_help(const struct hint_outcome *outcome, int error)
+{
+	if (error == EOPNOTSUPP && kin_has_filter(outcome->target->process))
+		return "a filter for system calls (seccomp) might end the process for this madvise(2)";
+	return memhint_error_help(error);
+}
+
 static void say_failures(const struct hint_run *run)
 {
 	for (size_t i = 0; i < run->list.count; i++) {
@@ -280,7 +289,7 @@ static void say_failures(const struct hint_run *run)
 				    failure->failure.start, failure->failure.end,
 				    failure->name && *failure->name ? " " : "",
 				    failure->name ? failure->name : "",
-				    memhint_error_help(failure->failure.error),
+				    failure_help(outcome, failure->failure.error),
 				    shown < outcome->failure_count
 					    ? "; more failed, --verbose lists them"
 					    : "");

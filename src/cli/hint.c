@@ -273,7 +273,7 @@ static int freeze_all(struct hint_run *run)
 	struct memhint_freeze_options options = {
 		.size = sizeof(options),
 		.flags = hint->force ? MEMHINT_FREEZE_FORCE : 0,
-		.way = hint->via == MEMHINT_VIA_INJECT ? MEMHINT_FREEZE_TRACE : MEMHINT_FREEZE_AUTO,
+		.way = hint_is_injected(hint) ? MEMHINT_FREEZE_TRACE : MEMHINT_FREEZE_AUTO,
 	};
 	size_t known = run->list.count;
 	int r, error;

@@ -332,14 +332,16 @@ static int run_measure_before(struct run *run)
 static void run_measure_after(struct run *run)
 {
 	const struct memhint_map *map = run->options.map;
+	enum watch_moves moves = watch_moves_of(run->advice, run->is_inside);
 
 	if (run->result->measured)
 		run->result->measured =
 			usage_measure(&run->pages, run->ranges, NULL, &run->result->after) == 0;
 	/* What the advice changes by itself is no news. */
 	if ((run->options.flags & MEMHINT_ADVISE_MEASURE) && map &&
-	    (watch_moves_of(run->advice, run->is_self) == WATCH_STILL ||
-	     memhint_cookie_kind(memhint_map_cookie(map)) == MEMHINT_COOKIE_FINGERPRINT) &&
+	    (moves == WATCH_STILL ||
+	     (moves == WATCH_LOCKS &&
+	      memhint_cookie_kind(memhint_map_cookie(map)) == MEMHINT_COOKIE_FINGERPRINT)) &&
 	    map_is_unchanged(map) == 0)
 		run->result->map_changed = true;
 }

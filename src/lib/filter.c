@@ -315,22 +315,24 @@ static int look_at(struct selection *selection, size_t first, size_t last)
 	return r;
 }
 
-/* Candidates whose pages need no look. 1: taken care of, 0: it needs one, or a negative errno. */
-static int decide_unseen(struct selection *selection, size_t index, const struct memhint_vma *vma)
+/* Whether the pages of a candidate can stay unseen. */
+static bool is_clear(const struct selection *selection, size_t index, const struct memhint_vma *vma)
+{
+	enum want want = vma_want(selection, index, vma);
+
+	return want == WANT_ALL ||
+	       (want != WANT_COLLAPSIBLE && map_is_untouched(selection->map, index) &&
+		(vma->kind & MEMHINT_KIND_PRIVATE));
+}
+
+static int take_or_drop_unseen(struct selection *selection, size_t index,
+			       const struct memhint_vma *vma)
 {
 	uint64_t start = clip_start(selection, vma), end = clip_end(selection, vma);
-	enum want want = vma_want(selection, index, vma);
-	int r;
 
-	if (want == WANT_ALL) {
-		r = ranges_append(selection->ranges, start, end - start);
-		return r < 0 ? r : 1;
-	}
-	if (want != WANT_COLLAPSIBLE && map_is_untouched(selection->map, index) &&
-	    (vma->kind & MEMHINT_KIND_PRIVATE)) {
-		drop(selection, MEMHINT_SKIP_EMPTY, start, end);
-		return 1;
-	}
+	if (vma_want(selection, index, vma) == WANT_ALL)
+		return ranges_append(selection->ranges, start, end - start);
+	drop(selection, MEMHINT_SKIP_EMPTY, start, end);
 	return 0;
 }
 
@@ -341,32 +343,33 @@ static int select_all(struct selection *selection)
 
 	for (size_t i = 0; i <= count; i++) {
 		const struct memhint_vma *vma = memhint_map_get(selection->map, i);
+		bool matches = vma && vma_matches(&selection->filter, vma);
 		enum memhint_skip obstacle = MEMHINT_SKIP_COUNT;
-		bool looks = false;
 
-		if (vma && vma_matches(&selection->filter, vma)) {
+		if (matches)
 			obstacle = vma_obstacle(vma, selection->advice);
-			if (obstacle != MEMHINT_SKIP_COUNT) {
-				drop(selection, obstacle, clip_start(selection, vma),
-				     clip_end(selection, vma));
-			} else {
-				r = decide_unseen(selection, i, vma);
-				if (r < 0)
-					return r;
-				looks = r == 0;
-			}
-		}
-		if (looks) {
+		if (matches && obstacle == MEMHINT_SKIP_COUNT && !is_clear(selection, i, vma)) {
 			if (!pending++)
 				first = i;
 			continue;
 		}
+		/* In order of address: first what waits for a look. */
 		if (pending) {
 			r = look_at(selection, first, first + pending - 1);
 			if (r < 0)
 				return r;
 			pending = 0;
 		}
+		if (!matches)
+			continue;
+		if (obstacle != MEMHINT_SKIP_COUNT) {
+			drop(selection, obstacle, clip_start(selection, vma),
+			     clip_end(selection, vma));
+			continue;
+		}
+		r = take_or_drop_unseen(selection, i, vma);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

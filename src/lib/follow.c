@@ -53,8 +53,8 @@ bool follow_has_more(struct follow *follow, struct run *run)
 	return follow->is_stale && run_passed(run) < follow->origin->filter.end;
 }
 
-/* A fresh list of the mappings from @start on. */
-static int look_at_mappings(struct follow *follow, struct run *run, uint64_t start, uint64_t end)
+/* A fresh list of the mappings from @start on, as many as a look takes in; or all. */
+static int look_at_mappings(struct follow *follow, struct run *run, uint64_t start, bool whole)
 {
 	const struct memhint_map_options options = {
 		.size = sizeof(options),
@@ -64,7 +64,7 @@ static int look_at_mappings(struct follow *follow, struct run *run, uint64_t sta
 	int r;
 
 	if (follow->map)
-		return map_refresh_part(follow->map, start, end);
+		return map_refresh_window(follow->map, start, whole ? 0 : LOOK_VMAS);
 	r = memhint_map_open(run->process, &options, &follow->map);
 	if (r < 0)
 		return r;
@@ -201,7 +201,7 @@ int follow_look(struct follow *follow, struct run *run, const struct watch *watc
 	/* First, so that a change during the look is seen before the next call. */
 	r = watch_read(watch, &state);
 	if (r == 0)
-		r = look_at_mappings(follow, run, start, reach);
+		r = look_at_mappings(follow, run, start, whole);
 	if (r == 0)
 		r = ranges_ready(&follow->spare);
 	if (r < 0)

@@ -46,8 +46,9 @@ static bool is_time(const struct guess *guess, int64_t address)
 		seconds = time[0];
 		nanoseconds = time[1];
 	}
+	/* For no time at all nothing waits. */
 	return seconds >= 0 && seconds < SECONDS_LIMIT && nanoseconds >= 0 &&
-	       nanoseconds < 1000000000;
+	       nanoseconds < 1000000000 && (seconds || nanoseconds);
 }
 
 static bool is_null_or_memory(const struct guess *guess, int64_t address)

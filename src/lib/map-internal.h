@@ -21,11 +21,8 @@ uint32_t map_want(const struct memhint_map *map);
 /* What tells an exec since. */
 struct exec_marks map_exec_marks(const struct memhint_map *map);
 
-/*
- * memhint_map_refresh(), but for all there is in [start, end); what lies outside may be left out. Readers
- * of text read all.
- */
-int map_refresh_part(struct memhint_map *map, uint64_t start, uint64_t end);
+/* memhint_map_refresh(), but only the first @limit mappings that end above @start. */
+int map_refresh_window(struct memhint_map *map, uint64_t start, uint32_t limit);
 
 /* Whether the process's mappings are the same now: 1 yes, 0 no, negative errno: cannot be told. */
 int map_is_unchanged(const struct memhint_map *map);

@@ -362,10 +362,10 @@ struct exec_marks map_exec_marks(const struct memhint_map *map)
 	return map->marks;
 }
 
-int map_refresh_part(struct memhint_map *map, uint64_t start, uint64_t end)
+int map_refresh_window(struct memhint_map *map, uint64_t start, uint32_t limit)
 {
-	(void)start;
-	(void)end;
+	map->wanted.start = start;
+	map->wanted.limit = limit;
 	return map_fill(map);
 }
 

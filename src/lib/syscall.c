@@ -4,6 +4,7 @@
 #include "page-size.h"
 #include "uapi.h"
 #include "vector.h"
+#include "watch.h"
 
 #include <memhint/guard.h>
 #include <memhint/process.h>
@@ -134,17 +135,57 @@ ssize_t memhint_process_madvise(int pidfd, const struct iovec *iovec, size_t vle
 	return fail(error);
 }
 
+/* Whether anybody else changed the mappings since @state; what cannot be told counts as yes. */
+static bool has_changed(struct watch *watch, uint64_t state)
+{
+	uint64_t now;
+
+	return watch_after(watch, &state) != 0 || watch_read(watch, &now) < 0 || now != state;
+}
+
+static ssize_t madvise_with_cookie(struct memhint_process *process, const struct iovec *iovec,
+				   size_t vlen, int advice, uint64_t cookie, unsigned int flags)
+{
+	enum watch_moves moves = watch_moves_of(advice, memhint_process_is_self(process));
+	int before = errno, r;
+	struct watch watch;
+	uint64_t state;
+	ssize_t n;
+
+	r = watch_begin(&watch, process, moves, cookie, &state);
+	if (r == 0 && moves != WATCH_STILL)
+		r = watch_before(&watch, state);
+	if (r != 0)
+		return fail(r < 0 ? -r : ESTALE);
+	n = memhint_process_madvise(memhint_process_pidfd(process), iovec, vlen, advice, flags);
+	if (n >= 0)
+		errno = has_changed(&watch, state) ? ESTALE : before;
+	return n;
+}
+
 ssize_t memhint_process_madvise_id(idtype_t which, id_t id, const struct iovec *iovec, size_t vlen,
 				   int advice, uint64_t cookie, unsigned int flags)
 {
+	struct memhint_process *process;
 	_cleanup_close_ int pidfd = -1;
+	int before = errno, r;
+	ssize_t n;
 
-	if (cookie)
-		return fail(EOPNOTSUPP);
+	if (which != P_PID && which != (idtype_t)P_PIDFD)
+		return fail(EINVAL);
+	if (cookie) {
+		r = memhint_process_open(which, id, &process);
+		if (r < 0)
+			return fail(-r);
+		errno = before;
+		n = madvise_with_cookie(process, iovec, vlen, advice, cookie, flags);
+		before = errno;
+		memhint_process_close(process);
+		errno = before;
+		return n;
+	}
 	if (which == (idtype_t)P_PIDFD)
 		return memhint_process_madvise((int)id, iovec, vlen, advice, flags);
-	if (which != P_PID)
-		return fail(EINVAL);
 	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)id, 0);
 	if (pidfd < 0)
 		return -1;

@@ -9,7 +9,9 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "fd.h"
+#include "inject-arch.h"
 #include "procfile.h"
+#include "trace-watch.h"
 
 #include <memhint/process.h>
 
@@ -41,9 +43,19 @@
  */
 static _Thread_local struct leftover {
 	pid_t tid;
-	bool is_leader;
+	pid_t pid;
 } leftovers[LEFTOVER_LIMIT];
 static _Thread_local size_t leftover_count;
+
+static bool take_leftover(pid_t tid)
+{
+	for (size_t i = 0; i < leftover_count; i++)
+		if (leftovers[i].tid == tid) {
+			leftovers[i] = leftovers[--leftover_count];
+			return true;
+		}
+	return false;
+}
 
 struct waiting {
 	unsigned int looks;
@@ -93,17 +105,21 @@ static uint64_t thread_turns(const struct trace *trace, pid_t tid)
 	return turns;
 }
 
-static bool thread_is_traced(const struct trace *trace, pid_t tid)
+/* The thread that traces one; 0 if none does, or it has ended. */
+static pid_t thread_tracer(pid_t tid)
 {
-	char path[64], text[8192];
+	char path[32], text[8192];
 	const char *line;
+	ssize_t n;
 
-	snprintf(path, sizeof(path), "task/%d/status", tid);
-	/* It is among the first lines: what does not fit does not matter. */
-	if (fd_read_file_at(memhint_process_dirfd(trace->process), path, text, sizeof(text)) < 0)
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	n = fd_read_file_at(AT_FDCWD, path, text, sizeof(text));
+	if (n == -EFBIG) /* it is among the first lines */
 		text[sizeof(text) - 1] = '\0';
+	else if (n < 0)
+		return 0;
 	line = strstr(text, "\nTracerPid:");
-	return line && strtol(line + 11, NULL, 10) != 0;
+	return line ? (pid_t)strtol(line + 11, NULL, 10) : 0;
 }
 
 static struct trace_thread *thread_add(struct trace *trace, pid_t tid)
@@ -122,6 +138,17 @@ static struct trace_thread *thread_add(struct trace *trace, pid_t tid)
 	thread = &trace->threads[trace->count++];
 	*thread = (struct trace_thread){ .tid = tid };
 	return thread;
+}
+
+/* Finds a thread; listings have them in the same order, so it is mostly the one at @expected. */
+static struct trace_thread *thread_find(const struct trace *trace, pid_t tid, size_t expected)
+{
+	if (expected < trace->count && trace->threads[expected].tid == tid)
+		return &trace->threads[expected];
+	for (size_t i = 0; i < trace->count; i++)
+		if (trace->threads[i].tid == tid)
+			return &trace->threads[i];
+	return NULL;
 }
 
 static void thread_drop(struct trace *trace, size_t index)
@@ -145,6 +172,75 @@ static bool sleeps_on(const struct trace *trace, struct trace_thread *thread)
 }
 
 /*
+ * Why a thread could not be seized: a negative errno, -ESRCH if it has ended, 0 if another try may do, 1
+ * if it is seized already.
+ */
+static int thread_refused(const struct trace *trace, const struct trace_thread *thread, int error)
+{
+	struct proc_stat stat;
+	pid_t tracer;
+
+	if (error != EPERM)
+		return -error;
+	tracer = thread_tracer(thread->tid);
+	/* It was seized under another number, and took this one over by an exec. */
+	if (tracer == gettid() && (trace->has_seized || take_leftover(thread->tid)))
+		return 1;
+	if (tracer != 0)
+		return -EBUSY;
+	if (thread_stat(trace, thread->tid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X' ||
+	    stat.flags & PROC_FLAG_EXITING)
+		return -ESRCH;
+	/* Or it was ending, and another thread lives on under its number. */
+	return thread->refusals > 2 ? -EPERM : 0;
+}
+
+/*
+ * Whether it is not the time to seize a thread. The first thread of several comes last and then alone: in
+ * its stop at its end, an exec by another would wait for it, and the next PTRACE_SEIZE for the exec.
+ */
+static bool must_wait(const struct trace *trace, pid_t tid, uint32_t num_threads)
+{
+	bool leader = is_leader(trace, tid), all_held = trace->count > 1;
+
+	if (leader && num_threads == 1)
+		return false;
+	for (size_t i = 0; i < trace->count; i++) {
+		const struct trace_thread *other = &trace->threads[i];
+
+		if (is_leader(trace, other->tid)) {
+			if (!leader && other->is_seized && !other->is_held)
+				return true;
+		} else if (!other->is_held) {
+			all_held = false;
+		}
+	}
+	return leader && !all_held;
+}
+
+/* PTRACE_SEIZE that cannot wait for ever: a first thread and one more can be seized without a watch. */
+static int seize(struct trace *trace, pid_t tid, unsigned long options)
+{
+	size_t seized = 0;
+	int r;
+
+	for (size_t i = 0; i < trace->count && !trace->watch; i++)
+		seized += trace->threads[i].is_seized && !is_leader(trace, trace->threads[i].tid);
+	if (seized > 0) {
+		r = trace_watch_start(memhint_process_dirfd(trace->process),
+				      memhint_process_pid(trace->process), &trace->watch);
+		if (r < 0)
+			return r;
+	}
+	if (trace->watch)
+		trace_watch_enter(trace->watch);
+	r = ptrace(PTRACE_SEIZE, tid, NULL, options) < 0 ? -errno : 0;
+	if (trace->watch)
+		trace_watch_leave(trace->watch);
+	return r;
+}
+
+/*
  * Seizes and interrupts one thread, if it can be stopped now. -ESRCH it has ended, or is about to; another
  * negative errno if it cannot be traced.
  */
@@ -152,7 +248,7 @@ static int thread_seize(struct trace *trace, struct trace_thread *thread)
 {
 	struct proc_stat stat;
 	unsigned long options = 0;
-	int r = thread_stat(trace, thread->tid, &stat), error;
+	int r = thread_stat(trace, thread->tid, &stat);
 
 	if (r == -ENOENT || r == -ESRCH)
 		return -ESRCH;
@@ -170,106 +266,142 @@ static int thread_seize(struct trace *trace, struct trace_thread *thread)
 		return -ESRCH;
 	if (stat.state == 'D' && sleeps_on(trace, thread))
 		return 0;
+	if (must_wait(trace, thread->tid, stat.num_threads))
+		return 0;
 	/* For the same reason it is caught should it be on its way to its end now. */
 	if (is_leader(trace, thread->tid) && stat.num_threads > 1)
 		options = PTRACE_O_TRACEEXIT;
-	if (ptrace(PTRACE_SEIZE, thread->tid, NULL, options) < 0) {
-		error = errno;
-		if (error != EPERM)
-			return -error;
-		if (thread_is_traced(trace, thread->tid))
-			return -EBUSY;
-		r = thread_stat(trace, thread->tid, &stat);
-		return r < 0 || stat.state == 'Z' || stat.state == 'X' ||
-				       stat.flags & PROC_FLAG_EXITING
-			       ? -ESRCH
-			       : -EPERM;
+	r = seize(trace, thread->tid, options);
+	if (r < 0) {
+		thread->refusals++;
+		r = thread_refused(trace, thread, -r);
+		if (r <= 0)
+			return r;
 	}
-	thread->is_seized = true;
+	thread->is_seized = trace->has_seized = true;
 	ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL); /* fails only where it has ended */
 	return 0;
 }
 
-/* Whether a thread has stopped: 1 and how, 0 not, -ECHILD it is not traced by the caller. */
-static int next_stop(pid_t tid, int *ret_code)
-{
-	siginfo_t info = {};
-	int r;
+enum news {
+	NO_NEWS,
+	HAS_STOPPED,
+	HAS_ENDED,
+	HAS_GONE, /* by an exec: either it was another thread's, or its own and it has the first's number */
+};
 
-	do
-		r = waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL);
-	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return -errno;
-	if (info.si_pid == 0)
-		return 0;
-	*ret_code = info.si_status; /* a signal, and an event above it */
-	return 1;
+static bool is_end(const siginfo_t *info)
+{
+	return info->si_code == CLD_EXITED || info->si_code == CLD_KILLED ||
+	       info->si_code == CLD_DUMPED;
+}
+
+/* A zombie keeps its number, so it can be asked for by it. */
+static bool is_own_child(pid_t pid)
+{
+	char path[32], text[1024];
+	struct proc_stat stat;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	return fd_read_file_at(AT_FDCWD, path, text, sizeof(text)) >= 0 &&
+	       proc_stat_parse(text, &stat) == 0 && stat.ppid == getpid();
 }
 
 /*
- * Whether a thread has ended; takes note of it, as its tracer has to before the kernel takes it away and
- * tells the real parent. A child of the caller's own stays for him to wait for.
+ * What has become of a thread that the caller traces; a stop with its code: a signal, and an event above
+ * it. Its tracer has to take note of its end before the kernel takes it away and tells the real parent;
+ * but the end of a child of the caller's own is left for him to wait for.
  */
-static bool has_ended(pid_t tid, bool leader)
+static enum news thread_news(pid_t tid, bool leader, int *ret_code)
 {
+	/* Both at once: asked for stops only, the kernel denies that a zombie is there. */
+	int options = WSTOPPED | WEXITED | WNOHANG | __WALL;
 	siginfo_t info = {};
-	struct proc_stat stat;
-	char path[32], text[1024];
 
-	if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
-		return errno == ECHILD;
-	/* A stop of a traced thread is told of whatever was asked for. */
-	if (info.si_pid == 0 || (info.si_code != CLD_EXITED && info.si_code != CLD_KILLED &&
-				 info.si_code != CLD_DUMPED))
-		return false;
-	if (leader) {
-		/* The number is its own as long as nobody has waited for it. */
-		snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-		if (fd_read_file_at(AT_FDCWD, path, text, sizeof(text)) >= 0 &&
-		    proc_stat_parse(text, &stat) == 0 && stat.ppid == getpid())
-			return true;
+	/* A first thread is only looked at, to begin with: it may be such a child. */
+	if (waitid(P_PID, (id_t)tid, &info, leader ? options | WNOWAIT : options) < 0)
+		return HAS_GONE;
+	if (info.si_pid == 0)
+		return NO_NEWS;
+	if (leader && (!is_end(&info) || !is_own_child(tid))) {
+		info = (siginfo_t){};
+		if (waitid(P_PID, (id_t)tid, &info, options) < 0)
+			return HAS_GONE;
+		if (info.si_pid == 0)
+			return NO_NEWS;
 	}
-	waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL);
-	return true;
+	*ret_code = info.si_status;
+	return is_end(&info) ? HAS_ENDED : HAS_STOPPED;
 }
 
-/* Lets go of a thread that was not in a stop before, if it is in one now or has ended. */
-static bool let_go_later(pid_t tid, bool leader)
+/*
+ * Lets go of a thread that was not in a stop before, if it is in one now or has gone. One whose number an
+ * exec has taken away may go on under that of the first thread, which is looked for then.
+ */
+static bool let_go_later(pid_t *tid, pid_t pid)
 {
-	int code, r = next_stop(tid, &code);
+	int code;
 
-	if (r > 0) {
-		int signal = code >> 8 ? 0 : code;
-
-		if (ptrace(PTRACE_DETACH, tid, NULL, (long)signal) == 0)
-			return true;
+	switch (thread_news(*tid, *tid == pid, &code)) {
+	case HAS_STOPPED:
+		/* Without an event it is a signal that it is about to get. */
+		return ptrace(PTRACE_DETACH, *tid, NULL, (long)(code >> 8 ? 0 : code)) == 0;
+	case HAS_ENDED:
+		return true;
+	case HAS_GONE:
+		*tid = pid;
+		break;
+	case NO_NEWS:
+		ptrace(PTRACE_INTERRUPT, *tid, NULL, NULL);
+		break;
 	}
-	return r == -ECHILD || has_ended(tid, leader);
+	/* The caller's own children can be waited for also when they are not traced. */
+	return *tid == pid && thread_tracer(pid) != gettid();
 }
 
 static void reap_leftovers(void)
 {
 	for (size_t i = leftover_count; i-- > 0;)
-		if (let_go_later(leftovers[i].tid, leftovers[i].is_leader))
+		if (let_go_later(&leftovers[i].tid, leftovers[i].pid))
 			leftovers[i] = leftovers[--leftover_count];
 }
 
 /* What a thread that is not held yet has come to. 1: it is no longer to be waited for. */
-static int thread_look(const struct trace *trace, struct trace_thread *thread)
+static int thread_look(struct trace *trace, struct trace_thread *thread, bool again)
 {
-	int code, r = next_stop(thread->tid, &code);
+	struct trace_thread *first;
+	int code;
 
-	if (r < 0)
-		return r == -ECHILD ? 1 : r;
-	if (r == 0)
-		return has_ended(thread->tid, is_leader(trace, thread->tid));
+	switch (thread_news(thread->tid, is_leader(trace, thread->tid), &code)) {
+	case NO_NEWS:
+		/* An exec may forget an interrupt that comes meanwhile. */
+		if (!thread->is_held && again)
+			ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
+		return 0;
+	case HAS_ENDED:
+		return 1;
+	case HAS_GONE:
+		if (is_leader(trace, thread->tid))
+			return 1;
+		/* It may go on under the number of the first thread. */
+		first = thread_find(trace, memhint_process_pid(trace->process), 0);
+		if (first) {
+			first->is_held = first->is_ended = false;
+			first->is_seized = thread_tracer(first->tid) == gettid();
+			return 1;
+		}
+		thread->tid = memhint_process_pid(trace->process);
+		return thread_tracer(thread->tid) != gettid();
+	case HAS_STOPPED:
+		break;
+	}
 	switch (code >> 8) {
 	case PTRACE_EVENT_STOP:
-		thread->is_held = true;
 		/* From now on its end is to be no stop, or SIGKILL would not end it. */
-		if (is_leader(trace, thread->tid))
-			ptrace(PTRACE_SETOPTIONS, thread->tid, NULL, NULL);
+		thread->is_held = !is_leader(trace, thread->tid) ||
+				  ptrace(PTRACE_SETOPTIONS, thread->tid, NULL, NULL) == 0;
+		/* Some calls would say EINTR for it: they are begun anew instead. */
+		inject_arch_mend(thread->tid);
 		return 0;
 	case PTRACE_EVENT_EXIT:
 		ptrace(PTRACE_DETACH, thread->tid, NULL, NULL);
@@ -296,11 +428,14 @@ static ssize_t look_at_all(struct trace *trace, bool thorough)
 		struct trace_thread *thread = &trace->threads[i];
 		int r = 0;
 
-		if (thread->is_held)
-			r = thorough && has_ended(thread->tid, is_leader(trace, thread->tid));
-		else if (thread->is_seized)
-			r = thread_look(trace, thread);
-		else if (!thread->is_ended)
+		if (thread->is_seized) {
+			if (!thread->is_held || thorough)
+				r = thread_look(trace, thread, thorough);
+			/* As in let_go_later(). */
+			if (r == 0 && thorough && is_leader(trace, thread->tid) &&
+			    thread_tracer(thread->tid) != gettid())
+				r = 1;
+		} else if (!thread->is_ended)
 			r = thread_seize(trace, thread);
 		if (r == 1 || r == -ESRCH) {
 			thread_drop(trace, i);
@@ -314,24 +449,13 @@ static ssize_t look_at_all(struct trace *trace, bool thorough)
 	return open;
 }
 
-/* Finds a thread; listings have them in the same order, so it is mostly the one at @expected. */
-static struct trace_thread *thread_find(const struct trace *trace, pid_t tid, size_t expected)
-{
-	if (expected < trace->count && trace->threads[expected].tid == tid)
-		return &trace->threads[expected];
-	for (size_t i = 0; i < trace->count; i++)
-		if (trace->threads[i].tid == tid)
-			return &trace->threads[i];
-	return NULL;
-}
-
-/* Seizes what a listing of the threads has and was not known. How many, or a negative errno. */
-static ssize_t list_threads(struct trace *trace)
+/* Seizes what a listing of the threads has and was not known: how many, or a negative errno. */
+static ssize_t list_threads(struct trace *trace, size_t *ret_listed)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	int fd = fd_opendir_at(memhint_process_dirfd(trace->process), "task", &dir);
 	struct dirent *entry;
-	size_t expected = 0;
+	size_t expected = 0, listed = 0;
 	ssize_t found = 0;
 
 	if (fd < 0)
@@ -360,35 +484,29 @@ static ssize_t list_threads(struct trace *trace)
 		if (r < 0)
 			return r;
 		thread->listing = trace->listing;
+		listed++;
 		expected = (size_t)(thread - trace->threads) + 1;
 	}
+	*ret_listed = listed;
 	return found;
 }
 
 /*
- * Threads that the last listing did not have. Their numbers had been those of threads of this process,
- * but belong to others now, or to nobody.
+ * Lets go of threads that the last listing, a whole one, did not have: their numbers had been those of
+ * threads of this process, but belong to others now.
  */
-static bool drop_strays(struct trace *trace)
+static void drop_strays(struct trace *trace)
 {
-	bool any = false;
-
-	for (size_t i = 0; i < trace->count;) {
+	for (size_t i = trace->count; i-- > 0;) {
 		struct trace_thread *thread = &trace->threads[i];
 
-		if (thread->listing == trace->listing) {
-			i++;
+		if (thread->listing == trace->listing)
 			continue;
-		}
-		any = true;
-		if (thread->is_seized && ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) < 0) {
+		if (!thread->is_seized || ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) == 0)
+			thread_drop(trace, i);
+		else
 			thread->is_held = false; /* it ends, which is looked for next time */
-			i++;
-			continue;
-		}
-		thread_drop(trace, i);
 	}
-	return any;
 }
 
 /* Whether all are in the stop in which they were seen: an exec or SIGKILL takes them out of it. */
@@ -421,6 +539,8 @@ static bool are_held(struct trace *trace)
 static int is_complete(struct trace *trace)
 {
 	struct proc_stat stat;
+	size_t listed = 1;
+	ssize_t found;
 	int r = proc_stat_read(memhint_process_dirfd(trace->process), &stat);
 
 	if (r < 0)
@@ -428,17 +548,20 @@ static int is_complete(struct trace *trace)
 	/* The one thread of a process needs no listing: its number is that of the pidfd. */
 	if (stat.num_threads != 1 || trace->count != 1 ||
 	    !is_leader(trace, trace->threads[0].tid)) {
-		ssize_t found = list_threads(trace);
-
-		if (found < 0)
-			return (int)found;
-		if (found > 0 || drop_strays(trace))
-			return 0;
+		found = list_threads(trace, &listed);
+		if (found != 0)
+			return found < 0 ? (int)found : 0;
 		r = proc_stat_read(memhint_process_dirfd(trace->process), &stat);
 		if (r < 0)
 			return r == -ENOENT ? -ESRCH : r;
 	}
-	if (!are_held(trace) || stat.num_threads != trace->count)
+	if (stat.num_threads != listed)
+		return 0;
+	if (listed != trace->count) {
+		drop_strays(trace);
+		return 0;
+	}
+	if (!are_held(trace))
 		return 0;
 	return memhint_process_is_alive(trace->process) ? 1 : -ESRCH;
 }
@@ -446,6 +569,7 @@ static int is_complete(struct trace *trace)
 int trace_begin(struct trace *trace, struct memhint_process *process)
 {
 	struct proc_stat stat;
+	size_t listed;
 	ssize_t n;
 	int r;
 
@@ -455,11 +579,17 @@ int trace_begin(struct trace *trace, struct memhint_process *process)
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
 	trace->was_stopped = stat.state == 'T';
-	n = list_threads(trace);
+	n = list_threads(trace, &listed);
 	if (n > 0 && memhint_process_is_alive(process))
 		return 0;
 	trace_end(trace);
 	return n < 0 ? (int)n : -ESRCH;
+}
+
+static void stop_watch(struct trace *trace)
+{
+	trace_watch_stop(trace->watch);
+	trace->watch = NULL;
 }
 
 int trace_wait(struct trace *trace, uint64_t deadline_usec)
@@ -476,6 +606,8 @@ int trace_wait(struct trace *trace, uint64_t deadline_usec)
 			return -ESRCH;
 		if (open == 0) {
 			r = is_complete(trace);
+			if (r > 0)
+				stop_watch(trace);
 			if (r != 0)
 				return r < 0 ? r : 0;
 		}
@@ -504,13 +636,14 @@ void trace_let_go(struct trace *trace)
 void trace_end(struct trace *trace)
 {
 	uint64_t deadline_usec = clock_usec() + LET_GO_USEC;
+	pid_t pid = trace->process ? memhint_process_pid(trace->process) : 0;
 	struct waiting waiting = {};
 
+	stop_watch(trace);
 	trace_let_go(trace);
 	while (trace->count) {
 		for (size_t i = trace->count; i-- > 0;)
-			if (let_go_later(trace->threads[i].tid,
-					 is_leader(trace, trace->threads[i].tid)))
+			if (let_go_later(&trace->threads[i].tid, pid))
 				thread_drop(trace, i);
 		/* With no room left to remember them they must be waited for. */
 		if (wait_a_little(&waiting, deadline_usec) < 0 &&
@@ -520,7 +653,7 @@ void trace_end(struct trace *trace)
 	for (size_t i = 0; i < trace->count; i++)
 		leftovers[leftover_count++] = (struct leftover){
 			.tid = trace->threads[i].tid,
-			.is_leader = is_leader(trace, trace->threads[i].tid),
+			.pid = pid,
 		};
 	free(trace->threads);
 	*trace = (struct trace){};
@@ -532,15 +665,16 @@ int trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec, in
 	int code, r;
 
 	for (;;) {
-		r = next_stop(tid, &code);
-		if (r > 0) {
+		switch (thread_news(tid, is_leader(trace, tid), &code)) {
+		case HAS_STOPPED:
 			*ret_status = code << 8 | 0x7f;
 			return 0;
-		}
-		if (r == -ECHILD || (r == 0 && has_ended(tid, is_leader(trace, tid))))
+		case HAS_ENDED:
+		case HAS_GONE:
 			return -ESRCH;
-		if (r < 0)
-			return r;
+		case NO_NEWS:
+			break;
+		}
 		r = wait_a_little(&waiting, deadline_usec);
 		if (r < 0)
 			return r;

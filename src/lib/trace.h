@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 struct memhint_process;
+struct trace_watch;
 
 struct trace_thread {
 	pid_t tid;
@@ -19,6 +20,7 @@ struct trace_thread {
 	bool is_held;
 	bool is_seized;
 	bool is_ended; /* a first thread that has ended before the others: it stays as a zombie */
+	uint8_t refusals;
 	unsigned int listing; /* the last one that had it */
 	uint64_t turns; /* of the processor, when it was found in a sleep that nothing interrupts */
 };
@@ -29,6 +31,8 @@ struct trace {
 	size_t count;
 	size_t capacity;
 	unsigned int listing;
+	struct trace_watch *watch;
+	bool has_seized;  /* any thread, so one that is traced may be its own */
 	bool was_stopped; /* by a signal, before; it will be so again */
 };
 

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 /* Source: mm/madvise.c, which advice takes the mmap lock for writing; a test tries each. */
-enum watch_moves watch_moves_of(int advice, bool is_self)
+enum watch_moves watch_moves_of(int advice, bool is_inside)
 {
 	switch (advice) {
 	case MADV_COLD:
@@ -17,7 +17,7 @@ enum watch_moves watch_moves_of(int advice, bool is_self)
 	case MADV_COLLAPSE:
 		return WATCH_LOCKS;
 	default:
-		return is_self ? WATCH_CHANGES : WATCH_STILL;
+		return is_inside ? WATCH_CHANGES : WATCH_STILL;
 	}
 }
 

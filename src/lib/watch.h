@@ -31,8 +31,8 @@ struct watch {
 	uint64_t fingerprint; /* WATCH_LOCKS: from before the call */
 };
 
-/* What @advice, given for another process by the kernel or on oneself, does to the cookie. */
-enum watch_moves watch_moves_of(int advice, bool is_self);
+/* What @advice, given for another process by the kernel or from inside, does to the cookie. */
+enum watch_moves watch_moves_of(int advice, bool is_inside);
 
 /*
  * Begins to watch. @reference is what the caller knows, or 0 for the present state; in @ret_state is what

@@ -337,6 +337,8 @@ static void note_failure(const struct memhint_failure *failure, void *userdata)
 /* Ranges given by hand, over memory that refuses in the middle. */
 static void test_refusals(void)
 {
+	const struct memhint_advise_options kernel = { .size = sizeof(kernel),
+						       .via = MEMHINT_VIA_KERNEL };
 	const struct memhint_advise_options options = { .size = sizeof(options),
 							.failure = note_failure };
 	struct memhint_process *process;
@@ -393,7 +395,7 @@ static void test_refusals(void)
 	is(memhint_ranges_add(ranges, holed, P + 1), 0, "an odd length");
 	is(memhint_ranges_total(ranges).bytes, 2 * P, "is rounded up to pages");
 	is(memhint_advise(process, ranges, 12345, NULL, &result), -EINVAL, "an unknown advice");
-	is(memhint_advise(process, ranges, MADV_DONTDUMP, NULL, &result), -EOPNOTSUPP,
+	is(memhint_advise(process, ranges, MADV_DONTDUMP, &kernel, &result), -EOPNOTSUPP,
 	   "an advice that the kernel gives to no other process");
 	is(result.skipped_by[MEMHINT_SKIP_STOPPED].bytes, 2 * P, "nothing was tried");
 	memhint_ranges_free(ranges);
