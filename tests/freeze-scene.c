@@ -74,18 +74,27 @@ static bool counter_moves(const _Atomic uint64_t *counter, uint64_t before, time
 	return true;
 }
 
-bool scene_moves(const struct scene *scene)
+void scene_remember(const struct scene *scene, struct scene_shared *ret_before)
+{
+	memcpy(ret_before, scene->shared, sizeof(*ret_before));
+}
+
+bool scene_moves_since(const struct scene *scene, const struct scene_shared *before)
 {
 	time_t until = now() + PATIENCE_SECONDS;
-	uint64_t before[SCENE_THREADS], turns = scene->shared->turns;
-	int threads = scene->shared->threads;
 
-	for (int i = 0; i < threads; i++)
-		before[i] = scene->shared->thread_turns[i];
-	for (int i = 0; i < threads; i++)
-		if (!counter_moves(&scene->shared->thread_turns[i], before[i], until))
+	for (int i = 0; i < before->threads; i++)
+		if (!counter_moves(&scene->shared->thread_turns[i], before->thread_turns[i], until))
 			return false;
-	return counter_moves(&scene->shared->turns, turns, until);
+	return counter_moves(&scene->shared->turns, before->turns, until);
+}
+
+bool scene_moves(const struct scene *scene)
+{
+	struct scene_shared before;
+
+	scene_remember(scene, &before);
+	return scene_moves_since(scene, &before);
 }
 
 bool scene_stands(const struct scene *scene)

@@ -38,6 +38,10 @@ void scene_end(struct scene *scene);
 /* Waits until it has gone on, with all that it counts; false after 20 s. */
 bool scene_moves(const struct scene *scene);
 
+/* The same in two steps, for several at once. */
+void scene_remember(const struct scene *scene, struct scene_shared *ret_before);
+bool scene_moves_since(const struct scene *scene, const struct scene_shared *before);
+
 /* Whether nothing of it goes on while a thread of the test counts on. */
 bool scene_stands(const struct scene *scene);
 
