@@ -3,6 +3,7 @@
 #include "bpf-door.h"
 #include "cleanup.h"
 #include "cookie.h"
+#include "inject-arch.h"
 #include "page-size.h"
 #include "pages.h"
 #include "uapi.h"
@@ -226,9 +227,10 @@ static int try_feature(enum memhint_feature feature)
 		return try_droppable();
 	case MEMHINT_FEATURE_EXACT_COOKIE:
 		return try_exact_cookie();
+	case MEMHINT_FEATURE_INJECT:
+		return inject_arch_is_built() ? memhint_probe(MEMHINT_FEATURE_TRACE) : -EOPNOTSUPP;
 	case MEMHINT_FEATURE_TRACE:
 	case MEMHINT_FEATURE_CGROUP_FREEZER:
-	case MEMHINT_FEATURE_INJECT:
 	default:
 		return -EINVAL;
 	}

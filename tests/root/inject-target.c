@@ -2,7 +2,8 @@
 /*
  * A target that notices everything: it fills all registers, runs a while in user mode or waits in a
  * system call, and compares. Without libc, so that one source is a 64-bit and a 32-bit program wherever
- * there is a compiler; the 64-bit one is linked with libc all the same, as that has a signal return.
+ * there is a compiler; the 64-bit one is linked with libc all the same, as that has a signal return, but
+ * for one that is to have none (BARE).
  * usage: inject-target MODE [gate]
  */
 #include "inject-target.h"
@@ -150,6 +151,17 @@ __asm__(".globl _start\n"
 	"	push %eax\n"
 	"	call run\n");
 
+#endif
+
+#if defined(BARE) && defined(__x86_64__)
+__asm__(".globl _start\n"
+	"_start:\n"
+	"	mov %rsp, %rdi\n"
+	"	and $-16, %rsp\n"
+	"	call run\n");
+#endif
+
+#if defined(BARE) || !defined(__x86_64__)
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int value, size_t size);
 
@@ -487,7 +499,7 @@ __attribute__((noreturn)) static void loop(enum target_mode mode)
 	}
 }
 
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(BARE)
 int main(int argc, char **argv)
 {
 	(void)argc;
