@@ -576,7 +576,7 @@ static void test_call(size_t index, int stops)
 	must(wait_until(is_waiting, pid, calls[index].number));
 	for (int i = 0; i < INJECTIONS; i++) {
 		if (stops >= 0)
-			done += die_injecting(process, &range, MADV_DONTDUMP, stops);
+			done += die_injecting(process, &range, MADV_DONTDUMP, stops) == 1;
 		else
 			done += inject_once(process, &range, 1, MADV_DONTDUMP) ==
 				(ssize_t)range.iov_len;

@@ -201,8 +201,7 @@ int __wrap_trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_u
 	return __real_trace_wait_thread(trace, tid, deadline_usec, ret_status);
 }
 
-bool die_injecting(struct memhint_process *process, const struct iovec *range, int advice,
-		   int stops)
+int die_injecting(struct memhint_process *process, const struct iovec *range, int advice, int stops)
 {
 	pid_t pid;
 	int status;
@@ -212,8 +211,10 @@ bool die_injecting(struct memhint_process *process, const struct iovec *range, i
 	must(pid >= 0);
 	if (pid == 0) {
 		stops_left = stops;
-		_exit(inject_once(process, range, 1, advice) < 0 ? 1 : 0);
+		ssize_t n = inject_once(process, range, 1, advice);
+
+		_exit(n < 0 ? (int)-n : 0);
 	}
 	must(waitpid(pid, &status, 0) == pid);
-	return WIFSIGNALED(status);
+	return WIFSIGNALED(status) ? 1 : -WEXITSTATUS(status);
 }

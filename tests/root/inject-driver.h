@@ -57,10 +57,10 @@ ssize_t inject_once(struct memhint_process *process, const struct iovec *ranges,
 
 /*
  * The same in a child that dies after having waited for so many stops of the thread: one at the beginning
- * of the call, one at its end, one after it. False: it was done before.
+ * of the call, one at its end, one after it. 1 it has died, 0 it was done before, or a negative errno.
  */
 #define DEATHS 3
-bool die_injecting(struct memhint_process *process, const struct iovec *range, int advice,
-		   int stops);
+int die_injecting(struct memhint_process *process, const struct iovec *range, int advice,
+		  int stops);
 
 #endif
