@@ -359,7 +359,7 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 			.advice = advice,
 			.is_self = memhint_process_is_self(process),
 			.result = ret_result,
-			.pages = { .fd = -1 },
+			.pages = PAGES_CLOSED,
 		},
 	};
 	struct run *run = &advising.run;

@@ -406,7 +406,7 @@ int memhint_select(struct memhint_process *process, const struct memhint_map *ma
 	_cleanup_(selection_done) struct selection selection = {
 		.map = map,
 		.advice = advice,
-		.pages = { .fd = -1 },
+		.pages = PAGES_CLOSED,
 	};
 	bool gaps;
 	int r;

@@ -394,6 +394,36 @@ static int undo_record(const struct freeze_record *record, size_t *count)
 	return result;
 }
 
+/* Whether nobody is left of those whom a record keeps frozen: then there is nothing to be kept. */
+static bool is_deserted(const struct freeze_record *record)
+{
+	for (size_t i = 0; i < record->process_count; i++) {
+		_cleanup_(memhint_process_closep) struct memhint_process *process = NULL;
+		int r = memhint_process_open_unique(record->processes[i].pid,
+						    record->processes[i].id, &process);
+
+		if (r != -ESRCH && r != -ESTALE)
+			return false;
+	}
+	for (size_t i = 0; i < record->cgroup_count; i++) {
+		struct freezer freezer;
+		_cleanup_free_ pid_t *pids = NULL;
+		size_t count = 0;
+		int r = freezer_open_path(record->cgroups[i].path, &freezer);
+
+		if (r == -ENOENT)
+			continue;
+		if (r < 0)
+			return false;
+		if (freezer.id == record->cgroups[i].id)
+			r = freezer_members(&freezer, &pids, &count);
+		freezer_done(&freezer);
+		if (r < 0 || count > 0)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Calls @visit for each record; the first error, after all were visited. With @alone no other caller does
  * so at the same time: a record that cannot be locked then has a maker that lives, and what a record
@@ -442,7 +472,7 @@ static int recover_one(int directory, const char *name, void *userdata)
 		/* Its maker died before it froze anything. */
 		return unlinkat(directory, name, 0) < 0 ? -errno : 0;
 	r = read_record(fd, &record);
-	if (r == 0 && record.is_kept)
+	if (r == 0 && record.is_kept && !is_deserted(&record))
 		return 0;
 	if (r == 0)
 		r = undo_record(&record, count);

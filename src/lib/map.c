@@ -164,7 +164,7 @@ static int read_list(struct memhint_map *map, struct map_reading *ret_reading)
 /* Reads everything into the spare list and, if the process is the same at the end, shows that. */
 static int map_fill(struct memhint_map *map)
 {
-	struct map_reading reading;
+	struct map_reading reading = {};
 	struct map_list old;
 	int r;
 
@@ -263,7 +263,7 @@ int memhint_map_open(struct memhint_process *process, const struct memhint_map_o
 				    taken.pages_reader == MEMHINT_PAGES_SMAPS,
 		},
 		.pages_wanted = taken.pages_reader,
-		.pages = { .fd = -1, .frame_flags_fd = -1 },
+		.pages = PAGES_CLOSED,
 		.marks_fd = -1,
 		.source = { .maps_fd = -1, .smaps_fd = -1 },
 	};
