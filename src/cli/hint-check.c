@@ -117,11 +117,17 @@ static int check_range(const struct hint *hint, const struct target *target)
 	return r;
 }
 
+/* Whether it may be stopped at all, whatever rights there are. */
+static int check_kin(const struct hint *hint, const struct target *target)
+{
+	return hint->guard == MEMHINT_GUARD_FREEZE && !hint->force &&
+			       kin_of(target->process) != KIN_NONE
+		       ? -EDEADLK
+		       : 0;
+}
+
 static int check_guard(const struct hint *hint, const struct target *target)
 {
-	if (hint->guard == MEMHINT_GUARD_FREEZE && !hint->force &&
-	    kin_of(target->process) != KIN_NONE)
-		return -EDEADLK;
 	if (hint->guard == MEMHINT_GUARD_FREEZE)
 		return check_trace(target);
 	return hint->cookie ? memhint_cookie_check(target->process, hint->cookie) : 0;
@@ -129,6 +135,10 @@ static int check_guard(const struct hint *hint, const struct target *target)
 
 void hint_check_target(const struct hint *hint, struct hint_outcome *outcome)
 {
+	outcome->stage = HINT_GUARD;
+	outcome->error = check_kin(hint, outcome->target);
+	if (outcome->error != 0)
+		return;
 	outcome->stage = HINT_RIGHT;
 	outcome->error = check_right(hint, outcome->target);
 	if (outcome->error != 0)
