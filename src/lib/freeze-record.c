@@ -97,9 +97,10 @@ static int write_record(int fd, const struct freeze_record *record, bool is_kept
 		fprintf(file, "cgroup %llu %s\n", (unsigned long long)record->cgroups[i].id,
 			record->cgroups[i].path);
 	for (size_t i = 0; i < record->process_count; i++)
-		fprintf(file, "process %d %llu %s\n", record->processes[i].pid,
+		fprintf(file, "process %d %llu %s %zu\n", record->processes[i].pid,
 			(unsigned long long)record->processes[i].id,
-			memhint_freeze_way_name(record->processes[i].way));
+			memhint_freeze_way_name(record->processes[i].way),
+			record->processes[i].cgroup);
 	/* A record without it is not whole. */
 	fprintf(file, "end\n");
 	return fflush(file) == 0 ? 0 : -errno;
@@ -209,11 +210,12 @@ static int add_process(struct freeze_record *record, char *text)
 	char way[16];
 	int end = 0;
 
-	if (sscanf(text, "%d %llu %15s%n", &process.pid, &id, way, &end) != 3 || text[end] ||
-	    process.pid <= 0)
+	if (sscanf(text, "%d %llu %15s %zu%n", &process.pid, &id, way, &process.cgroup, &end) !=
+		    4 ||
+	    text[end] || process.pid <= 0)
 		return -EBADMSG;
 	process.id = id;
-	if (strcmp(way, "cgroup") == 0)
+	if (strcmp(way, "cgroup") == 0 && process.cgroup < record->cgroup_count)
 		process.way = MEMHINT_FREEZE_CGROUP;
 	else if (strcmp(way, "signal") == 0)
 		process.way = MEMHINT_FREEZE_SIGNAL;
@@ -496,10 +498,34 @@ struct listing {
 	void *userdata;
 };
 
+/* A cgroup that was frozen as such is recorded without who was in it. */
+static bool has_process_in(const struct freeze_record *record, size_t cgroup)
+{
+	for (size_t i = 0; i < record->process_count; i++)
+		if (record->processes[i].way == MEMHINT_FREEZE_CGROUP &&
+		    record->processes[i].cgroup == cgroup)
+			return true;
+	return false;
+}
+
 static int tell(const struct freeze_record *record, bool is_orphan, const struct listing *listing)
 {
 	int r = 0;
 
+	for (size_t i = 0; i < record->process_count && r == 0; i++) {
+		const struct freeze_record_process *process = &record->processes[i];
+		struct memhint_frozen frozen = {
+			.pid = process->pid,
+			.unique_id = process->id,
+			.way = process->way,
+			.is_kept = record->is_kept,
+			.is_orphan = is_orphan,
+		};
+
+		if (process->way == MEMHINT_FREEZE_CGROUP)
+			frozen.cgroup = record->cgroups[process->cgroup].path;
+		r = listing->sink(&frozen, listing->userdata);
+	}
 	for (size_t i = 0; i < record->cgroup_count && r == 0; i++) {
 		struct memhint_frozen frozen = {
 			.way = MEMHINT_FREEZE_CGROUP,
@@ -508,18 +534,8 @@ static int tell(const struct freeze_record *record, bool is_orphan, const struct
 			.cgroup = record->cgroups[i].path,
 		};
 
-		r = listing->sink(&frozen, listing->userdata);
-	}
-	for (size_t i = 0; i < record->process_count && r == 0; i++) {
-		struct memhint_frozen frozen = {
-			.pid = record->processes[i].pid,
-			.unique_id = record->processes[i].id,
-			.way = record->processes[i].way,
-			.is_kept = record->is_kept,
-			.is_orphan = is_orphan,
-		};
-
-		r = listing->sink(&frozen, listing->userdata);
+		if (!has_process_in(record, i))
+			r = listing->sink(&frozen, listing->userdata);
 	}
 	return r;
 }
@@ -578,6 +594,25 @@ static bool record_has_cgroup_of(const struct freeze_record *record,
 	return false;
 }
 
+/* With all that are in it. */
+static void remove_cgroup(struct freeze_record *record, size_t index)
+{
+	size_t last = --record->cgroup_count;
+
+	free(record->cgroups[index].path);
+	record->cgroups[index] = record->cgroups[last];
+	for (size_t i = record->process_count; i-- > 0;) {
+		struct freeze_record_process *process = &record->processes[i];
+
+		if (process->way != MEMHINT_FREEZE_CGROUP)
+			continue;
+		if (process->cgroup == index)
+			*process = record->processes[--record->process_count];
+		else if (process->cgroup == last)
+			process->cgroup = index;
+	}
+}
+
 /* Undoes what concerns one process, and takes it out of the record. 1 if there was something. */
 static int thaw_in(struct freeze_record *record, struct memhint_process *process)
 {
@@ -599,22 +634,10 @@ static int thaw_in(struct freeze_record *record, struct memhint_process *process
 		r = undo_cgroup(&record->cgroups[index], &count);
 		if (r < 0)
 			return r;
-		free(record->cgroups[index].path);
-		record->cgroups[index] = record->cgroups[--record->cgroup_count];
+		remove_cgroup(record, index);
 		found = 1;
 	}
 	return found;
-}
-
-/* Whether a record has anything left to undo: processes in a cgroup go with it. */
-static bool is_void(const struct freeze_record *record)
-{
-	if (record->cgroup_count)
-		return false;
-	for (size_t i = 0; i < record->process_count; i++)
-		if (record->processes[i].way == MEMHINT_FREEZE_SIGNAL)
-			return false;
-	return true;
 }
 
 static int thaw_one(int directory, const char *name, void *userdata)
@@ -639,7 +662,7 @@ static int thaw_one(int directory, const char *name, void *userdata)
 	if (r <= 0)
 		return r;
 	thaw->is_done = true;
-	if (is_void(&record))
+	if (record.cgroup_count == 0 && record.process_count == 0)
 		return unlinkat(directory, name, 0) < 0 ? -errno : 0;
 	new_fd = create_new(directory, &record, true, new_name, sizeof(new_name));
 	if (new_fd < 0)

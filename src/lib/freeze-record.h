@@ -18,7 +18,8 @@
 struct freeze_record_process {
 	pid_t pid;
 	uint64_t id;
-	enum memhint_freeze_way way; /* CGROUP, then it is in one of the cgroups, or SIGNAL */
+	enum memhint_freeze_way way; /* CGROUP or SIGNAL */
+	size_t cgroup;		     /* index, with CGROUP */
 };
 
 struct freeze_record_cgroup {

@@ -29,6 +29,7 @@ struct item {
 	struct memhint_process *process;
 	struct trace trace;
 	enum memhint_freeze_way way;
+	size_t group; /* with CGROUP */
 	bool is_owned;
 	bool is_checked; /* it may be frozen */
 	bool is_traced;
@@ -227,8 +228,8 @@ static ssize_t add_members(struct memhint_freeze *freeze, const struct freezer *
 /* Records */
 
 /*
- * What is frozen by cgroup or signal, or will be once it is recorded; with @only_new what is not recorded
- * yet. The arrays are to be freed.
+ * What is frozen by cgroup or signal, or will be once it is recorded; with @only_new only
+ * the processes that are not recorded yet. The arrays are to be freed.
  */
 static int describe(const struct memhint_freeze *freeze, bool only_new,
 		    struct freeze_record *ret_record)
@@ -253,14 +254,14 @@ static int describe(const struct memhint_freeze *freeze, bool only_new,
 			.pid = memhint_process_pid(item->process),
 			.id = memhint_process_id(item->process),
 			.way = item->way,
+			.cgroup = item->group,
 		};
 	}
 	for (size_t i = 0; i < freeze->group_count; i++)
-		if (!only_new || !freeze->groups[i].is_recorded)
-			content.cgroups[content.cgroup_count++] = (struct freeze_record_cgroup){
-				.id = freeze->groups[i].freezer.id,
-				.path = freeze->groups[i].freezer.path,
-			};
+		content.cgroups[content.cgroup_count++] = (struct freeze_record_cgroup){
+			.id = freeze->groups[i].freezer.id,
+			.path = freeze->groups[i].freezer.path,
+		};
 	*ret_record = content;
 	return 0;
 }
@@ -279,7 +280,7 @@ static int write_record(struct memhint_freeze *freeze)
 	r = describe(freeze, true, &content);
 	if (r < 0)
 		return r;
-	if (content.process_count || content.cgroup_count) {
+	if (content.process_count || (content.cgroup_count && freeze->record_count == 0)) {
 		r = freeze_record_create(freeze->run_directory, &content,
 					 &records[freeze->record_count]);
 		freeze->record_count += r == 0;
@@ -333,7 +334,8 @@ static int add_group(struct memhint_freeze *freeze, struct freezer *freezer)
 }
 
 /* Has the cgroup of a process frozen. -EBUSY it holds others as well. */
-static int choose_group(struct memhint_freeze *freeze, const struct memhint_process *process)
+static int choose_group(struct memhint_freeze *freeze, const struct memhint_process *process,
+			size_t *ret_group)
 {
 	_cleanup_(freezer_done) struct freezer freezer = {};
 	_cleanup_free_ pid_t *pids = NULL;
@@ -343,8 +345,10 @@ static int choose_group(struct memhint_freeze *freeze, const struct memhint_proc
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < freeze->group_count; i++)
-		if (freeze->groups[i].freezer.id == freezer.id)
+		if (freeze->groups[i].freezer.id == freezer.id) {
+			*ret_group = i;
 			return 0;
+		}
 	if (strcmp(freezer.path, "/") == 0)
 		return -EBUSY;
 	if (faccessat(freezer.fd, "cgroup.freeze", W_OK, AT_EACCESS) < 0)
@@ -355,6 +359,7 @@ static int choose_group(struct memhint_freeze *freeze, const struct memhint_proc
 	for (size_t i = 0; i < count; i++)
 		if (!find_pid(freeze, pids[i]))
 			return -EBUSY;
+	*ret_group = freeze->group_count;
 	return add_group(freeze, &freezer);
 }
 
@@ -370,7 +375,7 @@ static int choose_way(struct memhint_freeze *freeze, struct item *item)
 	item->way = MEMHINT_FREEZE_SIGNAL;
 	if (freeze->way == MEMHINT_FREEZE_SIGNAL)
 		return 0;
-	r = choose_group(freeze, item->process);
+	r = choose_group(freeze, item->process, &item->group);
 	if (r < 0)
 		return freeze->way == MEMHINT_FREEZE_CGROUP || r == -ENOMEM || r == -ESRCH ? r : 0;
 	item->way = MEMHINT_FREEZE_CGROUP;

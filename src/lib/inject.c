@@ -314,7 +314,7 @@ int inject_begin(struct injector *injector, struct trace *trace)
 		if (r != -EOPNOTSUPP)
 			result = -EBUSY;
 	}
-	return memhint_process_is_alive(injector->process) ? result : -ESRCH;
+	return process_is_ending(injector->process) ? -ESRCH : result;
 }
 
 static int resume(const struct injector *injector, enum __ptrace_request request, int signal)

@@ -313,6 +313,14 @@ bool process_is_frozen(const struct memhint_process *process)
 	return cgroup_is_frozen(process->dirfd);
 }
 
+bool process_is_ending(const struct memhint_process *process)
+{
+	struct proc_stat stat;
+
+	return proc_stat_read(process->dirfd, &stat) < 0 || stat.flags & PROC_FLAG_EXITING ||
+	       !pidfd_is_alive(process->pidfd);
+}
+
 bool memhint_process_is_stopped(const struct memhint_process *process)
 {
 	struct proc_stat stat;
