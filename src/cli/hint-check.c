@@ -267,7 +267,7 @@ static bool refused(const struct hint *hint, const struct hint_outcome *outcome)
 			"the same user and kernel.yama.ptrace_scope=0, or CAP_SYS_PTRACE; run as root",
 			pid, target->stat.comm);
 	else if (outcome->error == -EPERM && hint->via == MEMHINT_VIA_AUTO &&
-		 memhint_probe(MEMHINT_FEATURE_INJECT) == 0 && check_inject(target) == 0)
+		 check_inject(target) == 0)
 		log_error(
 			"process %d (%s): %s; --via inject needs none for a process that you may trace",
 			pid, target->stat.comm, memhint_error_help(outcome->error));

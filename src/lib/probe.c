@@ -3,6 +3,9 @@
 #include "bpf-door.h"
 #include "cleanup.h"
 #include "cookie.h"
+#include "fd.h"
+#include "freezer.h"
+#include "inject-arch.h"
 #include "page-size.h"
 #include "pages.h"
 #include "uapi.h"
@@ -12,11 +15,15 @@
 #include <memhint/probe.h>
 #include <memhint/process.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -50,13 +57,19 @@ static int try_pidfs(void)
 	return fs.f_type == PID_FS_MAGIC ? 0 : -EOPNOTSUPP;
 }
 
+/* On whom is tried what takes another process: the parent, or PID 1 if that is not in this namespace. */
+static pid_t other_pid(void)
+{
+	return getppid() ? getppid() : 1;
+}
+
 /*
  * An empty list of ranges passes through all checks of the kernel and then does nothing, whoever the
  * target is: the parent, or PID 1 when the parent is not in this PID namespace.
  */
 static int try_remote(int advice)
 {
-	_cleanup_close_ int pidfd = pidfd_open_pid(getppid() ? getppid() : 1);
+	_cleanup_close_ int pidfd = pidfd_open_pid(other_pid());
 
 	if (pidfd < 0)
 		return pidfd;
@@ -191,6 +204,61 @@ static int try_droppable(void)
 	return 0;
 }
 
+/*
+ * Seizing a process leaves it a tracee until it has been stopped, so that is not tried on anybody: only
+ * whether there is such a call, and whether the kernel would let us, which it asks of who opens mem,
+ * too. Source: ptrace(2), proc_pid_mem(5).
+ */
+static int try_trace(void)
+{
+	_cleanup_close_ int fd = -1;
+	char path[32];
+
+	if (ptrace(PTRACE_SEIZE, 0, NULL, NULL) < 0 && errno != ESRCH)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/%d/mem", other_pid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return 0;
+}
+
+static int try_inject(void)
+{
+	return inject_arch_is_built() ? try_trace() : -EOPNOTSUPP;
+}
+
+/* The root of the hierarchy has no freezer, so only a cgroup below it shows whether there are any. */
+static int try_cgroup_freezer(void)
+{
+	_cleanup_(memhint_process_closep) struct memhint_process *self = NULL;
+	_cleanup_(freezer_done) struct freezer own = {};
+	_cleanup_closedir_ DIR *groups = NULL;
+	const struct dirent *entry;
+	int r = memhint_process_open(P_PID, (id_t)getpid(), &self);
+
+	if (r == 0)
+		r = freezer_open_process(memhint_process_dirfd(self), &own);
+	if (r < 0)
+		return r;
+	if (strcmp(own.path, "/") != 0)
+		return faccessat(own.fd, "cgroup.freeze", W_OK, AT_EACCESS) < 0 ? -errno : 0;
+	r = fd_opendir_at(own.fd, ".", &groups);
+	if (r < 0)
+		return r;
+	while ((entry = readdir(groups))) {
+		char path[sizeof(entry->d_name) + sizeof("/cgroup.freeze")];
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/cgroup.freeze", entry->d_name);
+		if (faccessat(own.fd, path, W_OK, AT_EACCESS) == 0)
+			return 0;
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	}
+	return -ENODATA;
+}
+
 static int try_feature(enum memhint_feature feature)
 {
 	switch (feature) {
@@ -227,8 +295,11 @@ static int try_feature(enum memhint_feature feature)
 	case MEMHINT_FEATURE_EXACT_COOKIE:
 		return try_exact_cookie();
 	case MEMHINT_FEATURE_TRACE:
+		return try_trace();
 	case MEMHINT_FEATURE_CGROUP_FREEZER:
+		return try_cgroup_freezer();
 	case MEMHINT_FEATURE_INJECT:
+		return try_inject();
 	default:
 		return -EINVAL;
 	}
@@ -245,7 +316,8 @@ static bool answer_may_pass(int r)
 	case ENOMEM:
 	case EAGAIN:
 	case EINTR:
-	case ESRCH: /* the parent, on which advice for others is tried, has ended */
+	case ESRCH:   /* the parent, on which what takes another process is tried, has ended */
+	case ENODATA: /* no cgroup to look at, yet */
 		return true;
 	}
 	return false;
