@@ -358,7 +358,12 @@ static void end_nothing(pid_t pid)
 
 static void end_futex(pid_t pid)
 {
-	syscall(SYS_futex, &shared->word, FUTEX_WAKE, 1, NULL, NULL, 0);
+	uint64_t deadline_usec = clock_usec() + PATIENCE_USEC;
+
+	/* One that is only about to wait, again, is not woken by it. */
+	while (syscall(SYS_futex, &shared->word, FUTEX_WAKE, 1, NULL, NULL, 0) == 0 &&
+	       !shared->is_done && clock_usec() < deadline_usec)
+		sched_yield();
 }
 
 static void end_pipe(pid_t pid)
