@@ -57,7 +57,7 @@ static void test_guard(enum memhint_guard guard, enum memhint_via via)
 	is(account.contents_lost, 0, "%s: no contents are lost", name);
 	is(account.crashes, 0, "%s: no target crashes", name);
 	is(account.left_stopped, 0, "%s: no target is left stopped", name);
-	is(account.errors, 0, "%s: no error but that of change, exec and end", name);
+	is(account.errors, 0, "%s: no error but those of change, end and time", name);
 	if (account.errors)
 		printf("# first: %s\n", strerror(-account.first_error));
 	switch (guard) {
