@@ -13,7 +13,7 @@
 
 #define TARGETS 4
 #define CALLS 150
-#define INJECT_CALLS 40 /* of which each waits until the target gets a processor */
+#define INJECT_CALLS 48 /* of which each waits until the target gets a processor */
 #define CANARIES 1000
 #define PROVOKE_EVERY 3 /* odd, so that each of two advices is given to canaries */
 
@@ -39,7 +39,7 @@ static void test_guard(enum memhint_guard guard, enum memhint_via via)
 		.targets = TARGETS,
 		.guard = guard,
 		.via = via,
-		.provoke_every = inject ? 1 : PROVOKE_EVERY,
+		.provoke_every = PROVOKE_EVERY,
 		.count = inject ? INJECT_CALLS : CALLS,
 	};
 	const bool is_exact = memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE) == 0;
