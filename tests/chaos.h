@@ -8,11 +8,13 @@
 
 #include <memhint/advise.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define CHAOS_TARGETS 8
+#define CHAOS_TARGETS 8 /* at most */
 
 struct chaos_options {
+	size_t targets;
 	bool is_control; /* no calls at all, for comparison */
 	enum memhint_guard guard;
 	enum memhint_via via;
@@ -42,7 +44,8 @@ struct chaos_account {
 	uint64_t frozen_usec;
 	uint64_t execs_seen;
 	uint64_t exits_seen;
-	uint64_t errors; /* other than these */
+	uint64_t timeouts; /* -ETIMEDOUT: it did not come to a stop soon enough */
+	uint64_t errors;   /* other than these */
 	int first_error;
 
 	uint64_t canaries;

@@ -4,6 +4,8 @@
 #include "cleanup.h"
 #include "fd.h"
 #include "maps-file.h"
+#include "process-internal.h"
+#include "procfile.h"
 
 #include <memhint/map.h>
 #include <memhint/process.h>
@@ -116,8 +118,8 @@ static bool read_texts(int memory_fd, struct inject_code *code)
 		     (off_t)code->restorer) > 0;
 }
 
-int inject_code_find(const struct memhint_process *process, const struct inject_abi **ret_abi,
-		     struct inject_code *ret_code)
+static int find(const struct memhint_process *process, const struct inject_abi **ret_abi,
+		struct inject_code *ret_code)
 {
 	_cleanup_(maps_buffer_done) struct maps_buffer buffer = {};
 	_cleanup_(places_done) struct places places = {};
@@ -137,8 +139,6 @@ int inject_code_find(const struct memhint_process *process, const struct inject_
 	memory = fd_openat(dirfd, "mem");
 	if (memory < 0)
 		return memory == -ENOENT ? -ESRCH : memory;
-	if (!places.count)
-		return memhint_process_is_alive(process) ? -EOPNOTSUPP : -ESRCH;
 	abi = find_abi(dirfd, memory, &places);
 	if (!abi)
 		return -EOPNOTSUPP;
@@ -156,6 +156,29 @@ int inject_code_find(const struct memhint_process *process, const struct inject_
 	*ret_abi = abi;
 	*ret_code = code;
 	return 0;
+}
+
+int inject_code_find(const struct memhint_process *process, const struct inject_abi **ret_abi,
+		     struct inject_code *ret_code)
+{
+	int dirfd = memhint_process_dirfd(process), r;
+	struct proc_stat before, after;
+	bool is_same;
+
+	do {
+		r = proc_stat_read(dirfd, &before);
+		if (r == 0)
+			r = find(process, ret_abi, ret_code);
+		if (r == 0 || r == -ENOMEM)
+			return r;
+		/* Memory is gone before the process is, and another one's after an exec. */
+		if (process_is_ending(process) || proc_stat_read(dirfd, &after) < 0)
+			return -ESRCH;
+		is_same = before.start_code == after.start_code &&
+			  before.start_stack == after.start_stack &&
+			  before.env_start == after.env_start;
+	} while (!is_same);
+	return r;
 }
 
 bool inject_code_is_there(int memory_fd, const struct inject_code *code)

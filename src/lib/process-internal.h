@@ -21,4 +21,7 @@ struct cookie_keep **process_cookie_keep(struct memhint_process *process);
 /* Whether the cgroup v2 that it is in is frozen, by itself or from above. */
 bool process_is_frozen(const struct memhint_process *process);
 
+/* Whether it has ended or is about to: its memory is gone some time before it is. */
+bool process_is_ending(const struct memhint_process *process);
+
 #endif

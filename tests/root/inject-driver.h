@@ -27,7 +27,11 @@ struct target_kind {
 	const char *gate; /* or NULL */
 };
 
+#ifdef __x86_64__
 #define TARGET_KINDS 3
+#else
+#define TARGET_KINDS 1
+#endif
 extern const struct target_kind target_kinds[TARGET_KINDS];
 
 /*
@@ -54,5 +58,13 @@ void target_end(struct target *target);
 /* Trace, inject, advise, let go: what inject_advise() said, or a negative errno of a step before it. */
 ssize_t inject_once(struct memhint_process *process, const struct iovec *ranges, size_t count,
 		    int advice);
+
+/*
+ * The same in a child that dies after having waited for so many stops of the thread: one at the beginning
+ * of the call, one at its end, one after it. 1 it has died, 0 it was done before, or a negative errno.
+ */
+#define DEATHS 3
+int die_injecting(struct memhint_process *process, const struct iovec *range, int advice,
+		  int stops);
 
 #endif
