@@ -18,8 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROVOKE_EVERY \
-	7 /* calls of a target, for either advice in turns; the others leave it to luck */
+/* Each waits until the target gets a processor. */
+#define INJECT_CALLS 200
+
+/* Calls of a target: for either advice in turns. The others leave it to luck. */
+#define PROVOKE_EVERY 7
 
 static const struct {
 	const char *name;
@@ -92,6 +95,7 @@ int main(int argc, char **argv)
 	       memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE) == 0 ? "true" : "false");
 	for (size_t i = 0; i < RUNS; i++) {
 		struct chaos_options options = {
+			.targets = CHAOS_TARGETS,
 			.is_control = runs[i].is_control,
 			.guard = runs[i].guard,
 			.via = runs[i].via,
@@ -102,8 +106,10 @@ int main(int argc, char **argv)
 
 		if (argc > 2 && strcmp(argv[2], runs[i].name) != 0)
 			continue;
-		if (runs[i].via == MEMHINT_VIA_INJECT)
+		if (runs[i].via == MEMHINT_VIA_INJECT) {
 			options.usec /= 4;
+			options.count = INJECT_CALLS;
+		}
 		fprintf(stderr, "bench: chaos: %s\n", runs[i].name);
 		chaos_run(&options, &account);
 		print_run(runs[i].name, &account);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The state of an address space, by one system call that runs a program. Alone in its object, because
- * one function that the kernel lacks (programs of this type have had all of them since 6.9) makes the
- * whole object unusable.
+ * one function that the kernel lacks, or does not let programs of this type call, makes the whole object
+ * unusable.
  */
 #include "space.bpf.h"
 

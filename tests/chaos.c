@@ -359,7 +359,7 @@ static uint64_t done(const struct run *run)
 
 	if (!run->options.is_control)
 		return run->account->calls;
-	for (size_t i = 0; i < CHAOS_TARGETS; i++)
+	for (size_t i = 0; i < run->options.targets; i++)
 		canaries += run->targets[i].slot->canaries;
 	return canaries;
 }
@@ -372,7 +372,7 @@ static void hint_all(struct run *run)
 	do {
 		bool any = false;
 
-		for (size_t i = 0; i < CHAOS_TARGETS; i++)
+		for (size_t i = 0; i < run->options.targets; i++)
 			any |= options->is_control ? target_leave_alone(run, &run->targets[i])
 						   : target_turn(run, &run->targets[i]);
 		if (!any)
@@ -394,16 +394,17 @@ void chaos_run(const struct chaos_options *options, struct chaos_account *ret_ac
 			   inject ? CHAOS_SIGN_DONTDUMP : CHAOS_SIGN_UNREFERENCED },
 	};
 
+	must(options->targets && options->targets <= CHAOS_TARGETS);
 	*ret_account = (struct chaos_account){};
 	must(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
 	/* One of nine that want two processors would seldom get to hint. */
 	must(setpriority(PRIO_PROCESS, 0, MANAGER_NICE) == 0);
-	for (size_t i = 0; i < CHAOS_TARGETS; i++)
+	for (size_t i = 0; i < run.options.targets; i++)
 		target_make(&run.targets[i], &run, i + 1);
-	for (size_t i = 0; i < CHAOS_TARGETS; i++)
+	for (size_t i = 0; i < run.options.targets; i++)
 		target_await(&run.targets[i]);
 	hint_all(&run);
-	for (size_t i = 0; i < CHAOS_TARGETS; i++)
+	for (size_t i = 0; i < run.options.targets; i++)
 		target_finish(&run, &run.targets[i]);
 	setpriority(PRIO_PROCESS, 0, 0);
 }

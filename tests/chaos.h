@@ -8,11 +8,13 @@
 
 #include <memhint/advise.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define CHAOS_TARGETS 8
+#define CHAOS_TARGETS 8 /* at most */
 
 struct chaos_options {
+	size_t targets;
 	bool is_control; /* no calls at all, for comparison */
 	enum memhint_guard guard;
 	enum memhint_via via;

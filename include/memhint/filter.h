@@ -16,24 +16,26 @@ struct memhint_ranges;
 
 /* Why something that was asked for was not advised. New reasons go to the end. */
 enum memhint_skip {
-	MEMHINT_SKIP_LOCKED,	/* mlock(2): the kernel refuses */
-	MEMHINT_SKIP_HUGETLB,	/* the kernel refuses */
-	MEMHINT_SKIP_PFNMAP,	/* no pages behind it: the kernel refuses */
-	MEMHINT_SKIP_IO,	/* device memory: the kernel refuses */
-	MEMHINT_SKIP_DROPPABLE, /* would lose its content */
-	MEMHINT_SKIP_SPECIAL,	/* vdso, vvar, vsyscall */
-	MEMHINT_SKIP_NO_ACCESS, /* PROT_NONE */
-	MEMHINT_SKIP_EMPTY,	/* nothing there for this advice */
-	MEMHINT_SKIP_SWAPPED,	/* PAGEOUT: out already */
-	MEMHINT_SKIP_RESIDENT,	/* WILLNEED: there already */
-	MEMHINT_SKIP_HUGE,	/* COLLAPSE: a huge page already */
-	MEMHINT_SKIP_UNALIGNED, /* COLLAPSE: the part outside whole huge pages */
-	MEMHINT_SKIP_BUDGET,	/* max_bytes was reached */
-	MEMHINT_SKIP_CANCELLED, /* the caller cancelled */
-	MEMHINT_SKIP_DRY_RUN,	/* would have been advised */
-	MEMHINT_SKIP_STOPPED,	/* the run ended early: the target is gone, or no permission */
-	MEMHINT_SKIP_CHANGED,	/* no longer what it was when it was selected */
-	MEMHINT_SKIP_COUNT	/* how many this version knows */
+	MEMHINT_SKIP_LOCKED,	 /* mlock(2): the kernel refuses */
+	MEMHINT_SKIP_HUGETLB,	 /* the kernel refuses */
+	MEMHINT_SKIP_PFNMAP,	 /* no pages behind it: the kernel refuses */
+	MEMHINT_SKIP_IO,	 /* device memory: the kernel refuses */
+	MEMHINT_SKIP_DROPPABLE,	 /* would lose its content */
+	MEMHINT_SKIP_SPECIAL,	 /* vdso, vvar, vsyscall */
+	MEMHINT_SKIP_NO_ACCESS,	 /* PROT_NONE */
+	MEMHINT_SKIP_EMPTY,	 /* nothing there for this advice */
+	MEMHINT_SKIP_SWAPPED,	 /* PAGEOUT: out already */
+	MEMHINT_SKIP_RESIDENT,	 /* WILLNEED: there already */
+	MEMHINT_SKIP_HUGE,	 /* COLLAPSE: a huge page already */
+	MEMHINT_SKIP_UNALIGNED,	 /* COLLAPSE: the part outside whole huge pages */
+	MEMHINT_SKIP_BUDGET,	 /* max_bytes was reached */
+	MEMHINT_SKIP_CANCELLED,	 /* the caller cancelled */
+	MEMHINT_SKIP_DRY_RUN,	 /* would have been advised */
+	MEMHINT_SKIP_STOPPED,	 /* the run ended early: the target is gone, or no permission */
+	MEMHINT_SKIP_CHANGED,	 /* no longer what it was when it was selected */
+	MEMHINT_SKIP_UNSUITABLE, /* not the sort of memory: the kernel refuses, or it does nothing */
+	MEMHINT_SKIP_ALREADY,	 /* the mapping is marked that way already */
+	MEMHINT_SKIP_COUNT	 /* how many this version knows */
 };
 #define MEMHINT_SKIP_MAX 32 /* there never will be more */
 
@@ -74,7 +76,9 @@ struct memhint_filter {
  * What the kernel would refuse and what would do nothing is dropped here, before it costs a system
  * call. Where the snapshot has no pages (no MEMHINT_MAP_PAGES) the pages of candidates are looked at
  * here, for COLD only in mappings of 64 KiB and more, since below that the look costs as much as the
- * advice; MEMHINT_FILTER_EXACT looks at all. A range is never cut inside a huge page.
+ * advice; MEMHINT_FILTER_EXACT looks at all. A range is never cut inside a huge page. The ranges are
+ * in order of address, and remember the cookie of the snapshot and how they were selected, for the
+ * guards of memhint_advise().
  *
  * Context: any thread; blocks as memhint_map_open() with MEMHINT_MAP_PAGES.
  * Errors: -EINVAL unknown advice or flag, reversed or unaligned range; -EOPNOTSUPP @filter->mapping
@@ -95,6 +99,7 @@ int memhint_ranges_new(struct memhint_ranges **ret_ranges);
 
 /**
  * memhint_ranges_add() - append a range; it is advised as it stands, unseen
+ * What was selected can no longer be selected again then: guard FOLLOW refuses it.
  * Errors: -EINVAL empty, wraps around, or the start is not page aligned; -ENOMEM.
  * Return: 0 or a negative errno. Since: 0.1.
  */

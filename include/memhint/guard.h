@@ -56,8 +56,10 @@ const char *memhint_cookie_kind_name(enum memhint_cookie_kind kind);
  * fork by the process and a change by one that shares its memory (vfork, CLONE_VM) move it, a new thread
  * does as it maps its stack.
  *
- * Context: any thread; a reading takes 2 to 3 us once the first has been taken, a fingerprint about
- * 0.2 us a mapping. What it needs is kept in @process.
+ * One that is met in the middle of a change for 2 ms gets a cookie that is equal to no other.
+ *
+ * Context: any thread; a reading takes 1 to 3 us once the first has been taken, a fingerprint about
+ * 0.2 us a mapping. What it needs is kept in @process. Blocks for 2 ms at most.
  * Errors: -ESRCH the process has ended or has no memory; -EACCES ptrace access is refused; -EMFILE,
  * -ENFILE, -ENOMEM; -EIO.
  * Return: 0 or a negative errno. Since: 0.1. Source: include/linux/mmap_lock.h (mm_lock_seq).
@@ -191,7 +193,7 @@ int memhint_freeze_list(const char *run_directory,
  * @ret_count: how many processes and cgroups run again; or NULL.
  *
  * A record is held locked (flock(2)) by its living maker, so what is going on is never disturbed. What is
- * to be kept stays frozen. A process is known by its unique id: a reused PID is never signalled.
+ * to be kept stays frozen, as long as anybody of it lives. A process is known by its unique id: a reused PID is never signalled.
  * Errors: the first that kept a record from being undone; the others are undone all the same.
  * Return: 0 or a negative errno. Since: 0.1.
  */

@@ -60,7 +60,8 @@ ssize_t memhint_process_madvise_id(idtype_t which, id_t id, const struct iovec *
  * @id: process id or pidfd.
  * @ret_cookie: as memhint_process_cookie() gives it, which is faster for the second time.
  *
- * Errors: those of memhint_process_open() and memhint_process_cookie(), as errno.
+ * Errors: EINVAL @which is neither; else those of memhint_process_open() and memhint_process_cookie(), as
+ * errno.
  * Return: 0, or -1 with errno. Since: 0.1.
  */
 int memhint_cookie(idtype_t which, id_t id, uint64_t *ret_cookie);

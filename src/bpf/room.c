@@ -10,7 +10,7 @@
 #include "convert.h"
 #include "reader.h"
 #include "target.h"
-#include "watch.h"
+#include "space-watch.h"
 
 #include <memhint/map.h>
 
@@ -40,7 +40,7 @@ static struct room {
 		bool is_loaded;
 		int error;
 	} watching[BPF_ROOM_WAYS];
-	struct watch_programs watch_programs;
+	struct space_programs space_programs;
 } room = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /*
@@ -77,7 +77,7 @@ __attribute__((destructor)) static void room_done(void)
 	forget();
 	for (size_t i = 0; i < BPF_ROOM_WAYS; i++)
 		if (room.watching[i].is_loaded)
-			close(room.watch_programs.fds[i]);
+			close(room.space_programs.fds[i]);
 }
 
 static int vsyscall_find(struct vsyscall *ret_vsyscall)
@@ -306,7 +306,7 @@ static int room_read(enum bpf_room_way way, const struct bpf_room_target *target
 
 static int watch_load_locked(enum bpf_room_way way)
 {
-	int *fd = &room.watch_programs.fds[way], r = 0;
+	int *fd = &room.space_programs.fds[way], r = 0;
 
 	if (room.watching[way].is_loaded)
 		return 0;
@@ -316,8 +316,8 @@ static int watch_load_locked(enum bpf_room_way way)
 	r = way == BPF_ROOM_SEQ ? know_fork() : watch_load_locked(BPF_ROOM_SEQ);
 	if (r < 0)
 		return r;
-	*fd = watch_program_open(way);
-	r = *fd < 0 ? *fd : watch_program_try(&room.watch_programs, way);
+	*fd = space_program_open(way);
+	r = *fd < 0 ? *fd : space_program_try(&room.space_programs, way);
 	if (r < 0) {
 		closep(fd);
 		if (!error_may_pass(r))
@@ -345,7 +345,7 @@ static int room_watch_open(enum bpf_room_way way, const struct bpf_room_target *
 {
 	int r = target->pid > 0 ? room_watch_load(way) : -EINVAL;
 
-	return r < 0 ? r : watch_open(&room.watch_programs, way, target, ret_watch);
+	return r < 0 ? r : space_watch_open(&room.space_programs, way, target, ret_watch);
 }
 
 static const struct bpf_room door = {
@@ -354,8 +354,8 @@ static const struct bpf_room door = {
 	.read = room_read,
 	.watch_load = room_watch_load,
 	.watch_open = room_watch_open,
-	.watch_read = watch_read,
-	.watch_close = watch_close,
+	.watch_read = space_watch_read,
+	.watch_close = space_watch_close,
 };
 
 __attribute__((visibility("default"))) const struct bpf_room *memhint_bpf_room(void);

@@ -81,9 +81,14 @@ static void json_record(struct json *json, const struct thawer *thawer, size_t n
 	int error = thawer->errors[number];
 
 	json_object(json, NULL);
-	json_i64(json, "pid", record->pid);
-	json_format(json, "id", "%d:%" PRIu64, record->pid, record->id);
-	json_string(json, "comm", record->is_gone ? NULL : record->comm);
+	if (record->pid) {
+		json_i64(json, "pid", record->pid);
+		json_format(json, "id", "%d:%" PRIu64, record->pid, record->id);
+	} else {
+		json_null(json, "pid");
+		json_null(json, "id");
+	}
+	json_string(json, "comm", record->comm[0] ? record->comm : NULL);
 	json_string(json, "way", memhint_freeze_way_name(record->way));
 	json_string(json, "cgroup", record->cgroup);
 	if (thawer->mode == OPTION_LIST)
@@ -136,10 +141,15 @@ static int show_table(const struct thawer *thawer)
 		if (!is_shown(thawer, i))
 			continue;
 		table_row(table);
-		table_format(table, CELL_PID, "%d", record->pid);
-		table_set(table, CELL_COMMAND, record->is_gone ? "-" : record->comm);
+		if (record->pid) {
+			table_format(table, CELL_PID, "%d", record->pid);
+			table_format(table, CELL_ID, "%d:%" PRIu64, record->pid, record->id);
+		} else {
+			table_set(table, CELL_PID, "-");
+			table_set(table, CELL_ID, "-");
+		}
+		table_set(table, CELL_COMMAND, record->comm[0] ? record->comm : "-");
 		table_colour(table, CELL_COMMAND, TERM_BOLD);
-		table_format(table, CELL_ID, "%d:%" PRIu64, record->pid, record->id);
 		table_set(table, CELL_WAY, memhint_freeze_way_name(record->way));
 		table_set(table, CELL_STATE,
 			  thawer->mode == OPTION_LIST ? frozen_state(record)
@@ -163,10 +173,20 @@ static int tell(const struct thawer *thawer, int status)
 	return status;
 }
 
-/* A process that runs there, through which its group is thawed; or NULL. */
+/* Nothing but a sentence, where nothing was let go. */
+static int tell_any(const struct thawer *thawer, int status)
+{
+	bool any = status == 0;
+
+	for (size_t i = 0; i < thawer->records.count; i++)
+		any |= thawer->errors[i] == 0;
+	return any ? tell(thawer, status) : status;
+}
+
+/* A process in a group, through which that is thawed; or NULL. */
 static struct memhint_process *open_member(const char *cgroup)
 {
-	_cleanup_close_ int procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int fd = procfd < 0 ? -1 : cgroup_open(procfd, cgroup);
 	_cleanup_fclose_ FILE *file = NULL;
 	struct memhint_process *process;
@@ -180,13 +200,45 @@ static struct memhint_process *open_member(const char *cgroup)
 	return NULL;
 }
 
+static bool is_same(const struct frozen *one, const struct frozen *other)
+{
+	return one->pid == other->pid && one->id == other->id && one->way == other->way &&
+	       (one->cgroup && other->cgroup ? strcmp(one->cgroup, other->cgroup) == 0
+					     : one->cgroup == other->cgroup);
+}
+
+/* What is recorded no more was let go. 0 or a negative errno. */
+static int find_thawed(struct thawer *thawer)
+{
+	struct frozen_list left;
+	int r = frozen_read(&left);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < thawer->records.count; i++) {
+		bool is_left = false;
+
+		for (size_t k = 0; k < left.count; k++)
+			is_left |= is_same(&thawer->records.items[i], &left.items[k]);
+		if (!is_left)
+			thawer->errors[i] = 0;
+	}
+	frozen_list_done(&left);
+	return 0;
+}
+
 static int thaw_record(const struct frozen *record)
 {
 	struct memhint_process *process;
-	int r = memhint_process_open_unique(record->pid, record->id, &process);
+	int r = 0;
 
-	if (r < 0 && record->cgroup && (process = open_member(record->cgroup)))
-		r = 0;
+	if (record->cgroup)
+		process = open_member(record->cgroup);
+	else
+		r = memhint_process_open_unique(record->pid, record->id, &process);
+	/* Of whom nobody is left there is nothing to be kept; that is forgotten afterwards. */
+	if (r == -ESRCH || r == -ESTALE || (record->cgroup && !process))
+		return 0;
 	if (r < 0)
 		return r;
 	r = memhint_thaw(process, record->directory);
@@ -196,25 +248,27 @@ static int thaw_record(const struct frozen *record)
 
 static int thaw_all(struct thawer *thawer)
 {
+	size_t count = 0, forgotten;
 	int status = 0;
-	size_t count = 0;
 
 	for (size_t i = 0; i < thawer->records.count; i++) {
-		struct frozen *record = &thawer->records.items[i];
+		const struct frozen *record = &thawer->records.items[i];
 
 		if (!record->is_kept)
 			continue;
 		count++;
-		thawer->errors[i] = thaw_record(record);
-		/* It cannot stand still any more, so that there is nothing left to be done. */
-		if (thawer->errors[i] == -ESRCH || thawer->errors[i] == -ESTALE)
-			thawer->errors[i] = 0;
+		/* Members of a group run again with it. */
+		thawer->errors[i] = record->way == MEMHINT_FREEZE_CGROUP && !record->cgroup
+					    ? 0
+					    : thaw_record(record);
 		if (thawer->errors[i] == 0)
 			continue;
-		log_error("process %d (%s) could not be thawed: %s", record->pid, record->comm,
+		log_error("%s could not be thawed: %s",
+			  record->cgroup ? record->cgroup : record->comm,
 			  memhint_error_help(thawer->errors[i]));
 		status = target_status(thawer->errors[i]);
 	}
+	frozen_recover(&forgotten);
 	if (count == 0)
 		log_warning("memhint has left nothing frozen, so nothing was done");
 	return status;
@@ -249,16 +303,16 @@ static struct frozen *find_record(const struct thawer *thawer, const struct targ
 static int thaw_target(struct thawer *thawer, const struct target *target, int procfd)
 {
 	const struct frozen *record = find_record(thawer, target, procfd);
-	int *error = record ? &thawer->errors[record - thawer->records.items] : NULL;
-	bool was_thawed = error && *error == 0; /* together with another */
 	int r = memhint_thaw(target->process, record ? record->directory : frozen_directory());
 
-	if (r == -ENOENT && was_thawed)
-		return 0;
-	if (error)
-		*error = r;
 	if (r == 0)
 		return 0;
+	/* Its group may just have been thawed through another of its members. */
+	if (r == -ENOENT && record && find_thawed(thawer) == 0 &&
+	    thawer->errors[record - thawer->records.items] == 0)
+		return 0;
+	if (record)
+		thawer->errors[record - thawer->records.items] = r;
 	if (r != -ENOENT)
 		return target_failed(target, r);
 	log_error(
@@ -298,33 +352,17 @@ static int thaw_targets(struct thawer *thawer)
 	return first;
 }
 
-static bool is_same(const struct frozen *one, const struct frozen *other)
-{
-	return one->pid == other->pid && one->id == other->id;
-}
-
 static int recover(struct thawer *thawer)
 {
-	struct frozen_list left = {};
 	size_t count = 0;
-	int r;
+	int r = frozen_recover(&count);
 
+	log_verbose("%zu run again", count);
+	if (r == 0)
+		return 0;
 	for (size_t i = 0; i < thawer->records.count; i++)
 		if (thawer->records.items[i].is_orphan)
-			thawer->errors[i] = 0;
-	r = frozen_recover(&count);
-	if (r == 0) {
-		log_verbose("%zu run again", count);
-		return 0;
-	}
-	/* Which of them: those that are there still. */
-	if (frozen_read(&left) == 0)
-		for (size_t i = 0; i < thawer->records.count; i++)
-			for (size_t k = 0; k < left.count; k++)
-				if (thawer->errors[i] == 0 &&
-				    is_same(&thawer->records.items[i], &left.items[k]))
-					thawer->errors[i] = r;
-	frozen_list_done(&left);
+			thawer->errors[i] = r;
 	log_error("not all that was left frozen could be thawed: %s", memhint_error_help(r));
 	return target_status(r);
 }
@@ -333,21 +371,20 @@ static int thaw(struct thawer *thawer)
 {
 	int status = 0, r = frozen_read(&thawer->records);
 
+	if (r == 0) {
+		thawer->errors = calloc(thawer->records.count + 1, sizeof(*thawer->errors));
+		r = thawer->errors ? 0 : -ENOMEM;
+	}
 	if (r < 0) {
 		log_error("the records of what is frozen cannot be read: %s",
 			  memhint_error_help(r));
 		return target_status(r);
 	}
-	thawer->errors = calloc(thawer->records.count + 1, sizeof(*thawer->errors));
-	if (!thawer->errors) {
-		log_error("out of memory");
-		return EXIT_FAILURE;
-	}
 	for (size_t i = 0; i < thawer->records.count; i++)
 		thawer->errors[i] = NOT_MEANT;
 	switch (thawer->mode) {
 	case OPTION_LIST:
-		break;
+		return tell(thawer, 0);
 	case OPTION_ALL:
 		status = thaw_all(thawer);
 		break;
@@ -357,7 +394,11 @@ static int thaw(struct thawer *thawer)
 	default:
 		status = thaw_targets(thawer);
 	}
-	return tell(thawer, status);
+	r = find_thawed(thawer);
+	if (r < 0)
+		log_warning("the records of what is frozen cannot be read again: %s",
+			    memhint_error_help(r));
+	return tell_any(thawer, status);
 }
 
 static int run_thaw(const struct verb *verb, int argc, char **argv)

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "frozen.h"
 
+#include "cgroup.h"
+#include "cleanup.h"
+
 #include <memhint/process.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +33,14 @@ struct reading {
 	struct frozen_list list;
 	const char *directory;
 };
+
+static bool is_there(const char *cgroup)
+{
+	_cleanup_close_ int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = procfd < 0 ? -1 : cgroup_open(procfd, cgroup);
+
+	return fd >= 0;
+}
 
 static int add(const struct memhint_frozen *record, void *userdata)
 {
@@ -58,6 +70,10 @@ static int add(const struct memhint_frozen *record, void *userdata)
 			return -ENOMEM;
 	}
 	list->count++;
+	if (item->cgroup) {
+		item->is_gone = !is_there(item->cgroup);
+		return 0;
+	}
 	if (memhint_process_open_unique(record->pid, record->unique_id, &process) < 0)
 		return 0;
 	if (memhint_process_stat(process, &stat) == 0) {

@@ -12,15 +12,16 @@
 /* Where records of this user's freezes are to be; NULL: where the library has them. */
 const char *frozen_directory(void);
 
+/* One process, or one control group. */
 struct frozen {
-	pid_t pid;
+	pid_t pid; /* 0: it is a group */
 	uint64_t id;
 	enum memhint_freeze_way way;
 	bool is_kept;
 	bool is_orphan;
-	bool is_gone;  /* that process has ended */
-	char comm[64]; /* "" if it is gone */
-	char *cgroup;  /* or NULL */
+	bool is_gone;  /* that process has ended, that group was removed */
+	char comm[64]; /* "" if it is gone, and of groups */
+	char *cgroup;  /* the path of a group; NULL: it is a process */
 	const char *directory;
 };
 

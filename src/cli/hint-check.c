@@ -84,8 +84,10 @@ static int check_inject(const struct target *target)
 	struct kin_tracer tracer;
 	int r = memhint_probe(MEMHINT_FEATURE_INJECT);
 
-	if (r == 0)
-		r = check_trace(target);
+	/* Whether the right is missing is a question of this target. */
+	if (r < 0 && r != -EPERM && r != -EACCES)
+		return -EOPNOTSUPP;
+	r = check_trace(target);
 	return r == 0 && kin_tracer(target->process, &tracer) == 0 ? -EBUSY : r;
 }
 

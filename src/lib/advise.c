@@ -14,7 +14,7 @@
 #include "stopwatch.h"
 #include "usage.h"
 #include "via.h"
-#include "watch.h"
+#include "state-watch.h"
 
 #include <memhint/advise.h>
 #include <memhint/map.h>
@@ -357,7 +357,7 @@ int memhint_advise(struct memhint_process *process, const struct memhint_ranges 
 			.advice = advice,
 			.is_self = memhint_process_is_self(process),
 			.result = ret_result,
-			.pages = { .fd = -1 },
+			.pages = PAGES_CLOSED,
 		},
 	};
 	struct run *run = &advising.run;

@@ -162,13 +162,16 @@ static bool error_may_pass(int r)
 }
 
 /* 0, -EOPNOTSUPP exact cookies do not work here, or another negative errno. */
-static int watch_begin(struct memhint_process *process, struct cookie_keep *keep)
+static int keep_watch(struct memhint_process *process, struct cookie_keep *keep)
 {
 	const struct bpf_room_target target = bpf_door_target(process);
 	enum bpf_room_way way = BPF_ROOM_RUN;
 	const struct bpf_room *room;
-	int r = bpf_door_open(&room);
+	int r;
 
+	if (keep->watch)
+		return 0;
+	r = bpf_door_open(&room);
 	if (r == 0) {
 		r = room->watch_load(way);
 		if (r < 0 && !error_may_pass(r)) {
@@ -191,12 +194,8 @@ static int read_exact(struct memhint_process *process, struct cookie_keep *keep,
 {
 	struct bpf_room_space space;
 	uint64_t cookie;
-	int r = 0;
+	int r = keep->room->watch_read(keep->watch, &space);
 
-	if (!keep->watch)
-		r = watch_begin(process, keep);
-	if (r == 0)
-		r = keep->room->watch_read(keep->watch, &space);
 	if (r < 0)
 		return r;
 	cookie = cookie_of_space(process, &space);
@@ -209,9 +208,9 @@ static int read_exact(struct memhint_process *process, struct cookie_keep *keep,
 static int read_exact_patiently(struct memhint_process *process, struct cookie_keep *keep,
 				uint64_t *ret_cookie)
 {
-	int r;
-
 	for (int i = 0; i < QUICK_TRIES + SLOW_TRIES; i++) {
+		int r;
+
 		if (i >= QUICK_TRIES)
 			clock_pause(SLOW_PAUSE_USEC);
 		r = read_exact(process, keep, ret_cookie);
@@ -249,26 +248,33 @@ static int read_fingerprint(struct memhint_process *process, struct cookie_keep 
 	return r;
 }
 
-int cookie_read(struct memhint_process *process, enum memhint_cookie_kind kind,
-		uint64_t *ret_cookie)
+/* What is needed for one kind: 0 or a negative errno. */
+static int prepare(struct memhint_process *process, enum memhint_cookie_kind kind,
+		   struct cookie_keep **ret_keep)
 {
-	struct cookie_keep *keep = NULL;
 	uint64_t boot;
 	int r = cookie_boot(&boot);
 
 	if (r == 0)
-		r = keep_get(process, &keep);
+		r = keep_get(process, ret_keep);
+	if (r == 0 && kind == MEMHINT_COOKIE_EXACT)
+		r = keep_watch(process, *ret_keep);
+	return r;
+}
+
+int cookie_read(struct memhint_process *process, enum memhint_cookie_kind kind,
+		uint64_t *ret_cookie)
+{
+	struct cookie_keep *keep = NULL;
+	int r;
+
+	if (kind == MEMHINT_COOKIE_INVALID)
+		return -EINVAL;
+	r = prepare(process, kind, &keep);
 	if (r < 0)
 		return r;
-	switch (kind) {
-	case MEMHINT_COOKIE_EXACT:
-		return read_exact_patiently(process, keep, ret_cookie);
-	case MEMHINT_COOKIE_FINGERPRINT:
-		return read_fingerprint(process, keep, ret_cookie);
-	case MEMHINT_COOKIE_INVALID:
-		break;
-	}
-	return -EINVAL;
+	return kind == MEMHINT_COOKIE_EXACT ? read_exact_patiently(process, keep, ret_cookie)
+					    : read_fingerprint(process, keep, ret_cookie);
 }
 
 enum memhint_cookie_kind memhint_cookie_kind(uint64_t cookie)
@@ -299,12 +305,21 @@ int memhint_process_cookie(struct memhint_process *process, uint64_t *ret_cookie
 int memhint_cookie_check(struct memhint_process *process, uint64_t cookie)
 {
 	enum memhint_cookie_kind kind = memhint_cookie_kind(cookie);
+	struct cookie_keep *keep = NULL;
 	uint64_t now;
 	int r;
 
 	if (kind == MEMHINT_COOKIE_INVALID)
 		return -EINVAL;
-	r = cookie_read(process, kind, &now);
+	r = prepare(process, kind, &keep);
+	if (r < 0)
+		return r;
+	if (kind == MEMHINT_COOKIE_FINGERPRINT)
+		r = read_fingerprint(process, keep, &now);
+	else
+		r = read_exact(process, keep, &now);
+	if (r == -EAGAIN) /* what it becomes will be none of the states that were */
+		return -ESTALE;
 	if (r < 0)
 		return r;
 	return now == cookie ? 0 : -ESTALE;

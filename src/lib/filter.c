@@ -4,6 +4,7 @@
 #include "filter-internal.h"
 #include "map-internal.h"
 #include "match.h"
+#include "obstacle.h"
 #include "page-size.h"
 #include "pages.h"
 #include "ranges.h"
@@ -33,6 +34,7 @@ enum want {
 	WANT_RESIDENT,	  /* COLD, PAGEOUT */
 	WANT_SWAPPED,	  /* WILLNEED on private memory */
 	WANT_COLLAPSIBLE, /* COLLAPSE */
+	WANT_ANYTHING,	  /* DONTNEED, FREE: resident or swapped out */
 };
 
 struct selection {
@@ -60,31 +62,6 @@ struct selection {
 static void selection_done(struct selection *selection)
 {
 	pages_done(&selection->pages);
-}
-
-/* Why a mapping is dropped as a whole; MEMHINT_SKIP_COUNT if it is not. */
-static enum memhint_skip vma_obstacle(const struct memhint_vma *vma, int advice)
-{
-	bool moves_pages = advice == MADV_COLD || advice == MADV_PAGEOUT;
-	bool loses_pages = advice == MADV_FREE || advice == MADV_DONTNEED;
-
-	if (vma->kind == MEMHINT_KIND_SPECIAL)
-		return MEMHINT_SKIP_SPECIAL;
-	if (!moves_pages && !loses_pages && advice != MADV_WILLNEED && advice != MADV_COLLAPSE)
-		return MEMHINT_SKIP_COUNT; /* only flags of the mapping: the kernel takes them anywhere */
-	if (!(vma->flags & (MEMHINT_VMA_READ | MEMHINT_VMA_WRITE | MEMHINT_VMA_EXEC)))
-		return MEMHINT_SKIP_NO_ACCESS;
-	if (vma->flags & MEMHINT_VMA_DROPPABLE)
-		return MEMHINT_SKIP_DROPPABLE;
-	if (vma->flags & MEMHINT_VMA_HUGETLB)
-		return MEMHINT_SKIP_HUGETLB;
-	if (vma->flags & MEMHINT_VMA_PFNMAP)
-		return MEMHINT_SKIP_PFNMAP;
-	if (vma->flags & MEMHINT_VMA_IO)
-		return MEMHINT_SKIP_IO;
-	if ((vma->flags & MEMHINT_VMA_LOCKED) && (moves_pages || loses_pages))
-		return MEMHINT_SKIP_LOCKED;
-	return MEMHINT_SKIP_COUNT;
 }
 
 static bool vma_matches(const struct memhint_filter *filter, const struct memhint_vma *vma)
@@ -118,6 +95,9 @@ static enum want vma_want(const struct selection *selection, size_t index,
 		return WANT_RESIDENT;
 	case MADV_PAGEOUT:
 		return WANT_RESIDENT;
+	case MADV_DONTNEED:
+	case MADV_FREE:
+		return is_private_anon ? WANT_ANYTHING : WANT_ALL;
 	case MADV_WILLNEED:
 		/* The page table does not show which pages of files and shared memory are missing. */
 		return is_private_anon ? WANT_SWAPPED : WANT_ALL;
@@ -347,7 +327,8 @@ static int select_all(struct selection *selection)
 		enum memhint_skip obstacle = MEMHINT_SKIP_COUNT;
 
 		if (matches)
-			obstacle = vma_obstacle(vma, selection->advice);
+			obstacle = obstacle_of(vma, selection->advice,
+					       memhint_map_flags_known(selection->map));
 		if (matches && obstacle == MEMHINT_SKIP_COUNT && !is_clear(selection, i, vma)) {
 			if (!pending++)
 				first = i;
@@ -425,7 +406,7 @@ int memhint_select(struct memhint_process *process, const struct memhint_map *ma
 	_cleanup_(selection_done) struct selection selection = {
 		.map = map,
 		.advice = advice,
-		.pages = { .fd = -1 },
+		.pages = PAGES_CLOSED,
 	};
 	bool gaps;
 	int r;

@@ -8,7 +8,7 @@
 #include "page-size.h"
 #include "ranges.h"
 #include "run.h"
-#include "watch.h"
+#include "state-watch.h"
 
 #include <memhint/map.h>
 
@@ -72,6 +72,11 @@ static int look_at_mappings(struct follow *follow, struct run *run, uint64_t sta
 	return exec_marks_are_same(&marks, &follow->origin->marks) ? 0 : -ESRCH;
 }
 
+static uint64_t lower_of(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Where a look that began at @start ends, for what lies there. */
 static uint64_t look_end(const struct follow *follow, const struct run *run, uint64_t start,
 			 uint64_t reach)
@@ -92,10 +97,10 @@ static uint64_t look_end(const struct follow *follow, const struct run *run, uin
 			end = vma->end - (bytes - LOOK_BYTES);
 			if (huge)
 				end = align_up(end, huge);
-			return end < vma->end ? end : vma->end;
+			return lower_of(end, lower_of(vma->end, reach));
 		}
 		if (++seen == LOOK_VMAS)
-			return vma->end;
+			return lower_of(vma->end, reach);
 	}
 	return reach;
 }

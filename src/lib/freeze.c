@@ -1,22 +1,64 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "freeze.h"
 
+#include "cleanup.h"
+#include "clock.h"
+#include "freeze-record.h"
+#include "freezer.h"
+#include "procfile.h"
+#include "sized.h"
+
+#include <memhint/process.h>
+
 #include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-struct trace *freeze_trace(const struct memhint_freeze *freeze,
-			   const struct memhint_process *process)
-{
-	(void)freeze;
-	(void)process;
-	return NULL;
-}
+#define DEFAULT_TIMEOUT_USEC 1000000
+#define POLL_USEC 200
+#define TURN_USEC 10000 /* of waiting for one process, while another may have to come first */
+#define KCMP_VM 1	/* linux/kcmp.h */
 
-bool freeze_has(const struct memhint_freeze *freeze, const struct memhint_process *process)
-{
-	(void)freeze;
-	(void)process;
-	return false;
-}
+struct item {
+	struct memhint_process *process;
+	struct trace trace;
+	enum memhint_freeze_way way;
+	size_t group; /* with CGROUP */
+	bool is_owned;
+	bool is_checked; /* it may be frozen */
+	bool is_traced;
+	bool is_recorded; /* and frozen by cgroup or signal */
+	bool is_held;	  /* it does not run */
+};
+
+struct group {
+	struct freezer freezer;
+	bool is_recorded; /* and set to frozen */
+};
+
+struct memhint_freeze {
+	struct item *items;
+	size_t count;
+	size_t capacity;
+	struct group *groups;
+	size_t group_count;
+	struct freeze_record_file **records;
+	size_t record_count;
+	enum memhint_freeze_way way; /* as asked for */
+	uint32_t flags;
+	bool is_kept;
+	uint64_t deadline_usec;
+	const char *run_directory;
+};
+
+DEFINE_CLEANUP(struct memhint_freeze *, memhint_freeze_close)
+DEFINE_CLEANUP(struct memhint_process *, memhint_process_close)
 
 const char *memhint_freeze_way_name(enum memhint_freeze_way way)
 {
@@ -25,76 +67,788 @@ const char *memhint_freeze_way_name(enum memhint_freeze_way way)
 	return (unsigned int)way < sizeof(names) / sizeof(names[0]) ? names[way] : NULL;
 }
 
+const char *memhint_run_directory(void)
+{
+	static _Thread_local char path[64];
+
+	if (geteuid() == 0)
+		return "/run/memhint";
+	snprintf(path, sizeof(path), "/run/user/%u/memhint", geteuid());
+	return path;
+}
+
+/* Who must not be frozen */
+
+/* The parent of a process, if that still is one's parent after it was looked at: else another turn. */
+static int read_parent(pid_t pid, pid_t *ret_parent, struct proc_stat *ret_stat)
+{
+	char path[32];
+	int r, fd;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = proc_stat_read(fd, ret_stat);
+	close(fd);
+	if (r == 0)
+		*ret_parent = ret_stat->ppid;
+	return r;
+}
+
+/*
+ * Whether a PID is that of an ancestor of the caller. Each step up counts only if the parent was still the
+ * parent after its own was read, so that no reused PID leads astray; else it starts again.
+ */
+static bool is_ancestor(pid_t pid)
+{
+	struct proc_stat stat;
+	pid_t child, parent, grandparent, again;
+
+	for (unsigned int tries = 0; tries < 100; tries++) {
+		child = getpid();
+		parent = getppid();
+		while (parent > 0 && parent != pid) {
+			if (read_parent(parent, &grandparent, &stat) < 0 ||
+			    read_parent(child, &again, &stat) < 0 || again != parent)
+				break;
+			child = parent;
+			parent = grandparent;
+		}
+		if (parent == pid)
+			return true;
+		if (parent == 0)
+			return false;
+	}
+	return true; /* it cannot be told */
+}
+
+/* -EDEADLK if freezing it would freeze the caller, or whom he answers to. */
+static int check_allowed(const struct memhint_freeze *freeze, const struct memhint_process *process)
+{
+	static _Atomic uint64_t own_start; /* never 0 once it is known */
+	pid_t pid = memhint_process_pid(process), parent;
+	struct proc_stat stat;
+	int r;
+
+	if (memhint_process_is_self(process))
+		return -EDEADLK;
+	if (freeze->flags & MEMHINT_FREEZE_FORCE)
+		return 0;
+	if (pid == 1)
+		return -EDEADLK;
+	/* Who started later is no ancestor: that is quickly told of most. */
+	if (own_start == 0) {
+		r = read_parent(getpid(), &parent, &stat);
+		if (r < 0)
+			return r;
+		own_start = stat.start_ticks + 1;
+	}
+	r = proc_stat_read(memhint_process_dirfd(process), &stat);
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	return stat.start_ticks + 1 <= own_start && is_ancestor(pid) ? -EDEADLK : 0;
+}
+
+/* Items */
+
+static int add_item(struct memhint_freeze *freeze, struct memhint_process *process, bool is_owned)
+{
+	if (freeze->count == freeze->capacity) {
+		size_t capacity = freeze->capacity ? 2 * freeze->capacity : 8;
+		struct item *items = reallocarray(freeze->items, capacity, sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		freeze->items = items;
+		freeze->capacity = capacity;
+	}
+	freeze->items[freeze->count++] = (struct item){ .process = process, .is_owned = is_owned };
+	return 0;
+}
+
+static void drop_item(struct memhint_freeze *freeze, size_t index)
+{
+	struct item *item = &freeze->items[index];
+
+	trace_end(&item->trace);
+	if (item->is_owned)
+		memhint_process_close(item->process);
+	freeze->count--;
+	memmove(item, item + 1, (freeze->count - index) * sizeof(*item));
+}
+
+static const struct item *find_pid(const struct memhint_freeze *freeze, pid_t pid)
+{
+	for (size_t i = 0; i < freeze->count; i++)
+		if (memhint_process_pid(freeze->items[i].process) == pid)
+			return &freeze->items[i];
+	return NULL;
+}
+
+static const struct item *find_process(const struct memhint_freeze *freeze,
+				       const struct memhint_process *process)
+{
+	const struct item *item = find_pid(freeze, memhint_process_pid(process));
+
+	return item && memhint_process_id(item->process) == memhint_process_id(process) ? item
+											: NULL;
+}
+
+/* Adds the members of a cgroup that are not known yet. How many, or a negative errno. */
+static ssize_t add_members(struct memhint_freeze *freeze, const struct freezer *source)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count;
+	ssize_t added = 0;
+	int r = freezer_members(source, &pids, &count);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_(memhint_process_closep) struct memhint_process *process = NULL;
+		const struct item *known = find_pid(freeze, pids[i]);
+
+		if (known && memhint_process_is_alive(known->process))
+			continue;
+		r = memhint_process_open(P_PID, (id_t)pids[i], &process);
+		if (r == -ESRCH)
+			continue;
+		if (r < 0)
+			return r;
+		r = add_item(freeze, process, true);
+		if (r < 0)
+			return r;
+		take_pointer(process);
+		added++;
+	}
+	return added;
+}
+
+/* Records */
+
+/*
+ * What is frozen by cgroup or signal, or will be once it is recorded; with @only_new only
+ * the processes that are not recorded yet. The arrays are to be freed.
+ */
+static int describe(const struct memhint_freeze *freeze, bool only_new,
+		    struct freeze_record *ret_record)
+{
+	struct freeze_record content = {
+		.processes = calloc(freeze->count + 1, sizeof(*content.processes)),
+		.cgroups = calloc(freeze->group_count + 1, sizeof(*content.cgroups)),
+	};
+
+	if (!content.processes || !content.cgroups) {
+		free(content.processes);
+		free(content.cgroups);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < freeze->count; i++) {
+		const struct item *item = &freeze->items[i];
+
+		if ((item->way != MEMHINT_FREEZE_SIGNAL && item->way != MEMHINT_FREEZE_CGROUP) ||
+		    (only_new && item->is_recorded))
+			continue;
+		content.processes[content.process_count++] = (struct freeze_record_process){
+			.pid = memhint_process_pid(item->process),
+			.id = memhint_process_id(item->process),
+			.way = item->way,
+			.cgroup = item->group,
+		};
+	}
+	for (size_t i = 0; i < freeze->group_count; i++)
+		content.cgroups[content.cgroup_count++] = (struct freeze_record_cgroup){
+			.id = freeze->groups[i].freezer.id,
+			.path = freeze->groups[i].freezer.path,
+		};
+	*ret_record = content;
+	return 0;
+}
+
+/* Writes down what is about to be frozen. */
+static int write_record(struct memhint_freeze *freeze)
+{
+	struct freeze_record_file **records;
+	struct freeze_record content;
+	int r;
+
+	records = reallocarray(freeze->records, freeze->record_count + 1, sizeof(*records));
+	if (!records)
+		return -ENOMEM;
+	freeze->records = records;
+	r = describe(freeze, true, &content);
+	if (r < 0)
+		return r;
+	if (content.process_count || (content.cgroup_count && freeze->record_count == 0)) {
+		r = freeze_record_create(freeze->run_directory, &content,
+					 &records[freeze->record_count]);
+		freeze->record_count += r == 0;
+	}
+	free(content.processes);
+	free(content.cgroups);
+	return r;
+}
+
+/* One record of all that stays frozen, in place of the first of those that would be undone. */
+static int keep(struct memhint_freeze *freeze)
+{
+	struct freeze_record content;
+	int r = freeze->record_count ? describe(freeze, false, &content) : 0;
+
+	if (freeze->record_count && r == 0) {
+		r = freeze_record_keep(freeze->records[0], &content);
+		free(content.processes);
+		free(content.cgroups);
+	}
+	if (r < 0)
+		return r;
+	for (size_t i = 1; i < freeze->record_count; i++)
+		freeze_record_remove(freeze->records[i]);
+	freeze->record_count = 0;
+	freeze->is_kept = true;
+	return 0;
+}
+
+/* Ways that outlive the caller */
+
+static int send_signal(const struct item *item, int signal)
+{
+	return syscall(SYS_pidfd_send_signal, memhint_process_pidfd(item->process), signal, NULL,
+		       0) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int add_group(struct memhint_freeze *freeze, struct freezer *freezer)
+{
+	struct group *groups =
+		reallocarray(freeze->groups, freeze->group_count + 1, sizeof(*groups));
+
+	if (!groups)
+		return -ENOMEM;
+	freeze->groups = groups;
+	groups[freeze->group_count++] = (struct group){ .freezer = *freezer };
+	*freezer = (struct freezer){};
+	return 0;
+}
+
+/* Has the cgroup of a process frozen. -EBUSY it holds others as well. */
+static int choose_group(struct memhint_freeze *freeze, const struct memhint_process *process,
+			size_t *ret_group)
+{
+	_cleanup_(freezer_done) struct freezer freezer = {};
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count;
+	int r = freezer_open_process(memhint_process_dirfd(process), &freezer);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < freeze->group_count; i++)
+		if (freeze->groups[i].freezer.id == freezer.id) {
+			*ret_group = i;
+			return 0;
+		}
+	if (strcmp(freezer.path, "/") == 0)
+		return -EBUSY;
+	if (faccessat(freezer.fd, "cgroup.freeze", W_OK, AT_EACCESS) < 0)
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	r = freezer_members(&freezer, &pids, &count);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++)
+		if (!find_pid(freeze, pids[i]))
+			return -EBUSY;
+	*ret_group = freeze->group_count;
+	return add_group(freeze, &freezer);
+}
+
+static int choose_way(struct memhint_freeze *freeze, struct item *item)
+{
+	int r;
+
+	if (memhint_process_is_stopped(item->process)) {
+		item->way = MEMHINT_FREEZE_ALREADY;
+		item->is_held = true;
+		return 0;
+	}
+	item->way = MEMHINT_FREEZE_SIGNAL;
+	if (freeze->way == MEMHINT_FREEZE_SIGNAL)
+		return 0;
+	r = choose_group(freeze, item->process, &item->group);
+	if (r < 0)
+		return freeze->way == MEMHINT_FREEZE_CGROUP || r == -ENOMEM || r == -ESRCH ? r : 0;
+	item->way = MEMHINT_FREEZE_CGROUP;
+	return 0;
+}
+
+static int wait_for_stop(const struct memhint_freeze *freeze, const struct item *item)
+{
+	while (!memhint_process_is_stopped(item->process)) {
+		if (!memhint_process_is_alive(item->process))
+			return -ESRCH;
+		if (clock_usec() >= freeze->deadline_usec)
+			return -ETIMEDOUT;
+		clock_pause(POLL_USEC);
+	}
+	return 0;
+}
+
+/* Freezes what is chosen to be and recorded. */
+static int act(struct memhint_freeze *freeze, bool may_end)
+{
+	int r;
+
+	for (size_t i = 0; i < freeze->group_count; i++) {
+		if (freeze->groups[i].is_recorded)
+			continue;
+		freeze->groups[i].is_recorded = true;
+		r = freezer_set(&freeze->groups[i].freezer, true);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < freeze->count; i++) {
+		struct item *item = &freeze->items[i];
+
+		if (item->is_recorded)
+			continue;
+		item->is_recorded =
+			item->way == MEMHINT_FREEZE_CGROUP || item->way == MEMHINT_FREEZE_SIGNAL;
+		r = item->way == MEMHINT_FREEZE_SIGNAL ? send_signal(item, SIGSTOP) : 0;
+		if (r < 0 && !(r == -ESRCH && may_end))
+			return r;
+	}
+	for (size_t i = 0; i < freeze->group_count; i++) {
+		r = freezer_wait(&freeze->groups[i].freezer, freeze->deadline_usec);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < freeze->count; i++) {
+		struct item *item = &freeze->items[i];
+
+		if (!item->is_recorded || item->is_held)
+			continue;
+		r = item->way == MEMHINT_FREEZE_SIGNAL ? wait_for_stop(freeze, item) : 0;
+		if (r < 0 && !(r == -ESRCH && may_end))
+			return r;
+		item->is_held = true;
+	}
+	return 0;
+}
+
+/* Freezes what ptrace does not hold, after writing down what will be frozen. */
+static int stop_others(struct memhint_freeze *freeze, bool may_end)
+{
+	bool any = false;
+	int r;
+
+	for (size_t i = 0; i < freeze->count; i++)
+		any = any || freeze->items[i].way == MEMHINT_FREEZE_AUTO;
+	if (!any)
+		return 0;
+	/* What of others cannot be undone must not keep this from being done. */
+	memhint_freeze_recover(freeze->run_directory, NULL);
+	for (size_t i = 0; i < freeze->count; i++) {
+		if (freeze->items[i].way != MEMHINT_FREEZE_AUTO)
+			continue;
+		r = choose_way(freeze, &freeze->items[i]);
+		if (r < 0 && !(r == -ESRCH && may_end))
+			return r;
+	}
+	r = write_record(freeze);
+	return r < 0 ? r : act(freeze, may_end);
+}
+
+/* ptrace */
+
+/* Whether another way is to be tried where ptrace cannot be used. */
+static bool is_refused(const struct memhint_freeze *freeze, int r)
+{
+	return freeze->way == MEMHINT_FREEZE_AUTO &&
+	       (r == -EBUSY || r == -EPERM || r == -EACCES || r == -ENOSYS || r == -EIO);
+}
+
+static int begin_trace(const struct memhint_freeze *freeze, struct item *item)
+{
+	int r = trace_begin(&item->trace, item->process);
+
+	if (is_refused(freeze, r))
+		return 0;
+	if (r < 0)
+		return r;
+	item->is_traced = true;
+	item->way = MEMHINT_FREEZE_TRACE;
+	return 0;
+}
+
+/*
+ * Whether the threads of a process that do not stand still are in vfork(2), and the child of each is held:
+ * such a thread can neither be stopped nor run before its child does.
+ */
+static bool waits_for_held_child(const struct memhint_freeze *freeze, const struct item *item)
+{
+	pid_t pid = memhint_process_pid(item->process);
+	size_t sleepers = trace_sleepers(&item->trace), children = 0;
+
+	for (size_t i = 0; i < freeze->count && sleepers > 0; i++) {
+		const struct item *other = &freeze->items[i];
+		struct proc_stat stat;
+
+		if (other->is_held &&
+		    proc_stat_read(memhint_process_dirfd(other->process), &stat) == 0 &&
+		    stat.ppid == pid &&
+		    syscall(SYS_kcmp, pid, memhint_process_pid(other->process), KCMP_VM, 0, 0) == 0)
+			children++;
+	}
+	return sleepers > 0 && children == sleepers;
+}
+
+/* Waits for one, but not longer than @until_usec: -EAGAIN it does not stand still yet. */
+static int wait_for_trace(const struct memhint_freeze *freeze, struct item *item,
+			  uint64_t until_usec)
+{
+	int r = trace_wait(&item->trace, until_usec);
+
+	if (r == -ETIMEDOUT)
+		return -EAGAIN;
+	if (is_refused(freeze, r)) {
+		trace_end(&item->trace);
+		item->is_traced = false;
+		item->way = MEMHINT_FREEZE_AUTO;
+		return 0;
+	}
+	item->is_held = r == 0;
+	return r;
+}
+
+/* One turn over all. -EAGAIN some do not stand still yet. Members of a cgroup may end meanwhile. */
+static int wait_for_traces(struct memhint_freeze *freeze, bool may_end)
+{
+	uint64_t until_usec = freeze->deadline_usec;
+	int result = 0;
+
+	/* One may have to wait for another: look at all in turn. */
+	if (freeze->count > 1 || may_end)
+		until_usec = clock_usec() + TURN_USEC < until_usec ? clock_usec() + TURN_USEC
+								   : until_usec;
+	for (size_t i = 0; i < freeze->count; i++) {
+		struct item *item = &freeze->items[i];
+		int r;
+
+		if (!item->is_traced || item->is_held)
+			continue;
+		r = wait_for_trace(freeze, item, until_usec);
+		if (r == -EAGAIN && waits_for_held_child(freeze, item)) {
+			item->is_held = true;
+			r = 0;
+		}
+		if (r == -ESRCH && may_end) {
+			drop_item(freeze, i--);
+			r = 0;
+		}
+		if (r < 0 && r != -EAGAIN)
+			return r;
+		result = r < 0 ? r : result;
+	}
+	return result;
+}
+
+/* All of it */
+
+static bool all_held(const struct memhint_freeze *freeze)
+{
+	for (size_t i = 0; i < freeze->count; i++)
+		if (!freeze->items[i].is_held)
+			return false;
+	return true;
+}
+
+/* Begins with the items that are new. */
+static int begin(struct memhint_freeze *freeze, bool may_end)
+{
+	bool by_trace =
+		freeze->way == MEMHINT_FREEZE_TRACE ||
+		(freeze->way == MEMHINT_FREEZE_AUTO && !(freeze->flags & MEMHINT_FREEZE_KEEP));
+
+	for (size_t i = 0; i < freeze->count; i++) {
+		int r;
+
+		if (freeze->items[i].is_checked)
+			continue;
+		r = check_allowed(freeze, freeze->items[i].process);
+		if (r == 0 && by_trace)
+			r = begin_trace(freeze, &freeze->items[i]);
+		if (r == -ESRCH && may_end) {
+			drop_item(freeze, i--);
+			continue;
+		}
+		if (r < 0)
+			return r;
+		freeze->items[i].is_checked = true;
+	}
+	return 0;
+}
+
+static void drop_ended(struct memhint_freeze *freeze)
+{
+	for (size_t i = freeze->count; i-- > 0;)
+		if (!memhint_process_is_alive(freeze->items[i].process))
+			drop_item(freeze, i);
+}
+
+/* Freezes all items, and what appears in @source meanwhile, which may be NULL. */
+static int freeze_all(struct memhint_freeze *freeze, const struct freezer *source)
+{
+	for (;;) {
+		bool was_held;
+		ssize_t added;
+		int r;
+
+		if (source)
+			drop_ended(freeze);
+		was_held = freeze->count > 0 && all_held(freeze);
+		added = source ? add_members(freeze, source) : 0;
+		if (added < 0)
+			return (int)added;
+		if (was_held && added == 0)
+			return 0;
+		if (freeze->count == 0)
+			return -ECHILD;
+		r = begin(freeze, source);
+		if (r == 0)
+			r = wait_for_traces(freeze, source);
+		if (r == 0 || r == -EAGAIN)
+			r = stop_others(freeze, source);
+		if (r < 0)
+			return r;
+		if (!all_held(freeze) && clock_usec() >= freeze->deadline_usec)
+			return -ETIMEDOUT;
+	}
+}
+
+static int freeze_new(const struct memhint_freeze_options *options,
+		      struct memhint_freeze **ret_freeze)
+{
+	struct memhint_freeze_options taken;
+	struct memhint_freeze *freeze;
+	uint64_t timeout_usec;
+	int r = sized_take(options, &taken, sizeof(taken));
+
+	if (r < 0)
+		return r;
+	if (taken.flags & ~(MEMHINT_FREEZE_FORCE | MEMHINT_FREEZE_KEEP) ||
+	    (unsigned int)taken.way > MEMHINT_FREEZE_SIGNAL)
+		return -EINVAL;
+	if (taken.flags & MEMHINT_FREEZE_KEEP && taken.way == MEMHINT_FREEZE_TRACE)
+		return -EOPNOTSUPP;
+	freeze = malloc(sizeof(*freeze));
+	if (!freeze)
+		return -ENOMEM;
+	timeout_usec = taken.timeout_usec ? taken.timeout_usec : DEFAULT_TIMEOUT_USEC;
+	*freeze = (struct memhint_freeze){
+		.way = taken.way,
+		.flags = taken.flags,
+		.run_directory = taken.run_directory,
+	};
+	if (__builtin_add_overflow(clock_usec(), timeout_usec, &freeze->deadline_usec))
+		freeze->deadline_usec = UINT64_MAX;
+	*ret_freeze = freeze;
+	return 0;
+}
+
 int memhint_freeze_open(struct memhint_process *const *processes, size_t count,
 			const struct memhint_freeze_options *options,
 			struct memhint_freeze **ret_freeze)
 {
-	(void)processes;
-	(void)count;
-	(void)options;
-	(void)ret_freeze;
-	return -EOPNOTSUPP;
+	_cleanup_(memhint_freeze_closep) struct memhint_freeze *freeze = NULL;
+	int r;
+
+	if (count == 0)
+		return -EINVAL;
+	r = freeze_new(options, &freeze);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		if (find_process(freeze, processes[i]))
+			return -EINVAL; /* twice */
+		r = add_item(freeze, processes[i], false);
+		if (r < 0)
+			return r;
+	}
+	r = freeze_all(freeze, NULL);
+	if (r == 0 && freeze->flags & MEMHINT_FREEZE_KEEP)
+		r = keep(freeze);
+	if (r < 0)
+		return r;
+	*ret_freeze = take_pointer(freeze);
+	return 0;
+}
+
+/* Whether freezing a whole cgroup would freeze the caller, or whom he answers to. */
+static int check_members(const struct memhint_freeze *freeze)
+{
+	for (size_t i = 0; i < freeze->count; i++) {
+		int r = check_allowed(freeze, freeze->items[i].process);
+
+		if (r < 0 && r != -ESRCH)
+			return r;
+	}
+	return 0;
+}
+
+/* Freezes a cgroup as such, then finds out who is in it. */
+static int freeze_group(struct memhint_freeze *freeze, struct freezer *freezer)
+{
+	const struct freezer *group = freezer;
+	enum memhint_freeze_way way = MEMHINT_FREEZE_CGROUP;
+	ssize_t n;
+	int r;
+
+	memhint_freeze_recover(freeze->run_directory, NULL);
+	if (freezer_is_frozen(freezer)) {
+		way = MEMHINT_FREEZE_ALREADY;
+	} else {
+		r = add_group(freeze, freezer);
+		if (r == 0)
+			r = write_record(freeze);
+		if (r == 0)
+			r = act(freeze, true);
+		if (r < 0)
+			return r;
+		group = &freeze->groups[0].freezer;
+	}
+	drop_ended(freeze);
+	n = add_members(freeze, group);
+	if (n < 0)
+		return (int)n;
+	for (size_t i = 0; i < freeze->count; i++) {
+		freeze->items[i].way = way;
+		freeze->items[i].is_held = true;
+	}
+	return freeze->count ? 0 : -ECHILD;
 }
 
 int memhint_freeze_cgroup(int cgroup_fd, const struct memhint_freeze_options *options,
 			  struct memhint_freeze **ret_freeze)
 {
-	(void)cgroup_fd;
-	(void)options;
-	(void)ret_freeze;
-	return -EOPNOTSUPP;
+	_cleanup_(memhint_freeze_closep) struct memhint_freeze *freeze = NULL;
+	_cleanup_(freezer_done) struct freezer freezer = {};
+	bool as_such;
+	ssize_t n;
+	int r = freeze_new(options, &freeze);
+
+	if (r == 0)
+		r = freezer_open_fd(cgroup_fd, &freezer);
+	if (r < 0)
+		return r;
+	n = add_members(freeze, &freezer);
+	if (n <= 0)
+		return n < 0 ? (int)n : -ECHILD;
+	as_such = freeze->way == MEMHINT_FREEZE_CGROUP || freeze->way == MEMHINT_FREEZE_AUTO;
+	if (as_such) {
+		r = check_members(freeze);
+		if (r < 0)
+			return r;
+		r = freeze_group(freeze, &freezer);
+	} else {
+		r = freeze_all(freeze, &freezer);
+	}
+	if (r == 0 && freeze->flags & MEMHINT_FREEZE_KEEP)
+		r = keep(freeze);
+	if (r < 0)
+		return r;
+	*ret_freeze = take_pointer(freeze);
+	return 0;
+}
+
+/* Undoes what outlives the caller. What cannot be undone stays recorded. */
+static bool undo(struct memhint_freeze *freeze)
+{
+	bool done = true;
+	int r;
+
+	for (size_t i = 0; i < freeze->group_count; i++) {
+		r = freeze->groups[i].is_recorded ? freezer_set(&freeze->groups[i].freezer, false)
+						  : 0;
+		done = done && (r == 0 || r == -ENODEV);
+	}
+	for (size_t i = 0; i < freeze->count; i++) {
+		const struct item *item = &freeze->items[i];
+
+		r = item->is_recorded && item->way == MEMHINT_FREEZE_SIGNAL
+			    ? send_signal(item, SIGCONT)
+			    : 0;
+		done = done && (r == 0 || r == -ESRCH);
+	}
+	return done;
 }
 
 void memhint_freeze_close(struct memhint_freeze *freeze)
 {
-	(void)freeze;
+	bool is_undone;
+
+	if (!freeze)
+		return;
+	is_undone = freeze->is_kept || undo(freeze);
+	for (size_t i = 0; i < freeze->record_count; i++)
+		if (is_undone)
+			freeze_record_remove(freeze->records[i]);
+		else
+			freeze_record_leave(freeze->records[i]);
+	for (size_t i = 0; i < freeze->count; i++)
+		trace_let_go(&freeze->items[i].trace);
+	for (size_t i = 0; i < freeze->count; i++) {
+		trace_end(&freeze->items[i].trace);
+		if (freeze->items[i].is_owned)
+			memhint_process_close(freeze->items[i].process);
+	}
+	for (size_t i = 0; i < freeze->group_count; i++)
+		freezer_done(&freeze->groups[i].freezer);
+	free(freeze->records);
+	free(freeze->groups);
+	free(freeze->items);
+	free(freeze);
 }
 
 size_t memhint_freeze_count(const struct memhint_freeze *freeze)
 {
-	(void)freeze;
-	return 0;
+	return freeze->count;
 }
 
 struct memhint_process *memhint_freeze_process(const struct memhint_freeze *freeze, size_t index)
 {
-	(void)freeze;
-	(void)index;
-	return NULL;
+	return index < freeze->count ? freeze->items[index].process : NULL;
 }
 
 enum memhint_freeze_way memhint_freeze_way(const struct memhint_freeze *freeze, size_t index)
 {
-	(void)freeze;
-	(void)index;
-	return MEMHINT_FREEZE_AUTO;
+	const struct item *item = &freeze->items[index];
+	struct freezer freezer;
+	bool is_frozen;
+
+	if (index >= freeze->count)
+		return MEMHINT_FREEZE_AUTO;
+	if (!item->is_traced)
+		return item->way;
+	/* It is held besides, so that it does not run should the other one let go. */
+	if (item->trace.was_stopped)
+		return MEMHINT_FREEZE_ALREADY;
+	if (freezer_open_process(memhint_process_dirfd(item->process), &freezer) < 0)
+		return MEMHINT_FREEZE_TRACE;
+	is_frozen = freezer_is_frozen(&freezer);
+	freezer_done(&freezer);
+	return is_frozen ? MEMHINT_FREEZE_ALREADY : MEMHINT_FREEZE_TRACE;
 }
 
-const char *memhint_run_directory(void)
+struct trace *freeze_trace(const struct memhint_freeze *freeze,
+			   const struct memhint_process *process)
 {
-	return "/run/memhint";
+	const struct item *item = find_process(freeze, process);
+
+	return item && item->is_traced ? (struct trace *)&item->trace : NULL;
 }
 
-int memhint_freeze_list(const char *run_directory,
-			int (*sink)(const struct memhint_frozen *frozen, void *userdata),
-			void *userdata)
+bool freeze_has(const struct memhint_freeze *freeze, const struct memhint_process *process)
 {
-	(void)run_directory;
-	(void)sink;
-	(void)userdata;
-	return -EOPNOTSUPP;
-}
-
-int memhint_freeze_recover(const char *run_directory, size_t *ret_count)
-{
-	(void)run_directory;
-	(void)ret_count;
-	return -EOPNOTSUPP;
-}
-
-int memhint_thaw(struct memhint_process *process, const char *run_directory)
-{
-	(void)process;
-	(void)run_directory;
-	return -EOPNOTSUPP;
+	return find_process(freeze, process);
 }

@@ -112,8 +112,7 @@ static int begin_watch(struct guard *guard, struct run *run, enum watch_moves mo
 int guard_begin(struct guard *guard, struct run *run, enum memhint_via way)
 {
 	const struct origin *origin = run->ranges->origin;
-	bool is_inside = run->is_self || way == MEMHINT_VIA_INJECT;
-	enum watch_moves moves = watch_moves_of(run->advice, is_inside);
+	enum watch_moves moves = watch_moves_of(run->advice, run->is_inside);
 	int r = 0;
 
 	*guard = (struct guard){};

@@ -4,7 +4,7 @@
 #define LIB_GUARD_H
 
 #include "follow.h"
-#include "watch.h"
+#include "state-watch.h"
 
 #include <memhint/advise.h>
 #include <stdbool.h>

@@ -263,7 +263,7 @@ int memhint_map_open(struct memhint_process *process, const struct memhint_map_o
 				    taken.pages_reader == MEMHINT_PAGES_SMAPS,
 		},
 		.pages_wanted = taken.pages_reader,
-		.pages = { .fd = -1, .frame_flags_fd = -1 },
+		.pages = PAGES_CLOSED,
 		.marks_fd = -1,
 		.source = { .maps_fd = -1, .smaps_fd = -1 },
 	};

@@ -34,6 +34,12 @@ struct pages {
 	int frame_flags_fd;  /* pagemap: of /proc/kpageflags, knows the huge zero page; -1 none */
 };
 
+/* Of one that is not open yet: 0 would be somebody's descriptor. */
+#define PAGES_CLOSED                           \
+	{                                      \
+		.fd = -1, .frame_flags_fd = -1 \
+	}
+
 /*
  * Opens a process's page table for reading. @reader AUTO: PAGEMAP_SCAN, else pagemap. SMAPS is not
  * for this function (-EOPNOTSUPP). 0 or a negative errno: -ESRCH it has ended or has no memory.

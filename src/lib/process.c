@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "cookie.h"
 #include "fd.h"
+#include "freezer.h"
 #include "parse.h"
 #include "process-internal.h"
 #include "procfile.h"
@@ -262,35 +263,25 @@ bool memhint_process_is_self(const struct memhint_process *process)
 	return process->pid == getpid() && pidfd_is_alive(process->pidfd);
 }
 
-/* Whether the cgroup v2 of a process is frozen. Source: cgroups(7), cgroup.events. */
 static bool cgroup_is_frozen(int dirfd)
 {
-	char text[4096], path[4200];
-	const char *line;
-	char *end, *mount;
+	struct freezer freezer;
+	bool frozen;
 
-	if (fd_read_file_at(dirfd, "cgroup", text, sizeof(text)) < 0)
+	if (freezer_open_process(dirfd, &freezer) < 0)
 		return false;
-	line = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
-	if (!line)
-		return false;
-	line = strchr(line, '/');
-	end = strchr(line, '\n');
-	if (end)
-		*end = '\0';
-	/* The two places where cgroup v2 is mounted: alone, and beside v1 hierarchies. */
-	for (int i = 0; i < 2; i++) {
-		mount = i == 0 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified";
-		snprintf(path, sizeof(path), "%s%s/cgroup.events", mount, line);
-		char events[256];
-		if (fd_read_file_at(AT_FDCWD, path, events, sizeof(events)) >= 0)
-			return strstr(events, "frozen 1") != NULL;
-	}
-	return false;
+	frozen = freezer_is_frozen(&freezer);
+	freezer_done(&freezer);
+	return frozen;
 }
 
-/* Whether every thread is in state @state. */
-static bool threads_are_in_state(int dirfd, char state)
+static bool is_stop(char state)
+{
+	return state == 'T' || state == 't'; /* by a signal, by a tracer */
+}
+
+/* Whether every thread that has not ended is stopped. */
+static bool threads_are_stopped(int dirfd)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	int fd = fd_opendir_at(dirfd, "task", &dir);
@@ -308,7 +299,9 @@ static bool threads_are_in_state(int dirfd, char state)
 		thread = openat(fd, entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (thread < 0 || proc_stat_read(thread, &stat) < 0)
 			continue; /* it ended meanwhile */
-		if (stat.state != state)
+		if (stat.state == 'Z' || stat.state == 'X')
+			continue;
+		if (!is_stop(stat.state))
 			return false;
 		any = true;
 	}
@@ -334,8 +327,9 @@ bool memhint_process_is_stopped(const struct memhint_process *process)
 
 	if (proc_stat_read(process->dirfd, &stat) < 0)
 		return false;
-	if (stat.state == 'T' || stat.state == 't')
-		return stat.num_threads == 1 || threads_are_in_state(process->dirfd, stat.state);
+	/* The first thread may have ended before the others. */
+	if (is_stop(stat.state) || (stat.state == 'Z' && stat.num_threads > 1))
+		return stat.num_threads == 1 || threads_are_stopped(process->dirfd);
 	return cgroup_is_frozen(process->dirfd);
 }
 

@@ -120,7 +120,8 @@ const char *memhint_skip_name(enum memhint_skip reason)
 		[MEMHINT_SKIP_HUGE] = "huge",		[MEMHINT_SKIP_UNALIGNED] = "unaligned",
 		[MEMHINT_SKIP_BUDGET] = "budget",	[MEMHINT_SKIP_CANCELLED] = "cancelled",
 		[MEMHINT_SKIP_DRY_RUN] = "dry_run",	[MEMHINT_SKIP_STOPPED] = "stopped",
-		[MEMHINT_SKIP_CHANGED] = "changed",
+		[MEMHINT_SKIP_CHANGED] = "changed",	[MEMHINT_SKIP_UNSUITABLE] = "unsuitable",
+		[MEMHINT_SKIP_ALREADY] = "already",
 	};
 
 	return (unsigned int)reason < MEMHINT_SKIP_COUNT ? names[reason] : NULL;

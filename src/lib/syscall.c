@@ -4,7 +4,7 @@
 #include "page-size.h"
 #include "uapi.h"
 #include "vector.h"
-#include "watch.h"
+#include "state-watch.h"
 
 #include <memhint/guard.h>
 #include <memhint/process.h>

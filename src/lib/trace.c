@@ -171,6 +171,12 @@ static bool sleeps_on(const struct trace *trace, struct trace_thread *thread)
 	return is_same;
 }
 
+/* As in sleeps_on(), when it was looked at last. */
+static bool is_asleep(const struct trace_thread *thread)
+{
+	return !thread->is_seized && thread->turns != 0;
+}
+
 /*
  * Why a thread could not be seized: a negative errno, -ESRCH if it has ended, 0 if another try may do, 1
  * if it is seized already.
@@ -211,7 +217,7 @@ static bool must_wait(const struct trace *trace, pid_t tid, uint32_t num_threads
 		if (is_leader(trace, other->tid)) {
 			if (!leader && other->is_seized && !other->is_held)
 				return true;
-		} else if (!other->is_held) {
+		} else if (!other->is_held && !is_asleep(other)) {
 			all_held = false;
 		}
 	}
@@ -266,6 +272,7 @@ static int thread_seize(struct trace *trace, struct trace_thread *thread)
 		return -ESRCH;
 	if (stat.state == 'D' && sleeps_on(trace, thread))
 		return 0;
+	thread->turns = 0;
 	if (must_wait(trace, thread->tid, stat.num_threads))
 		return 0;
 	/* For the same reason it is caught should it be on its way to its end now. */
@@ -615,6 +622,22 @@ int trace_wait(struct trace *trace, uint64_t deadline_usec)
 		if (r < 0)
 			return r;
 	}
+}
+
+size_t trace_sleepers(const struct trace *trace)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < trace->count; i++) {
+		const struct trace_thread *thread = &trace->threads[i];
+
+		if (thread->is_held || thread->is_ended)
+			continue;
+		if (!is_asleep(thread))
+			return 0;
+		count++;
+	}
+	return count;
 }
 
 void trace_let_go(struct trace *trace)

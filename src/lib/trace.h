@@ -50,6 +50,12 @@ int trace_begin(struct trace *trace, struct memhint_process *process);
 int trace_wait(struct trace *trace, uint64_t deadline_usec);
 
 /*
+ * How many threads are left that cannot be stopped, since they are in a sleep that nothing interrupts; 0 if
+ * others do not stand still either.
+ */
+size_t trace_sleepers(const struct trace *trace);
+
+/*
  * Lets go of what is held now, and does not wait. For several processes: let go of all, then end all. A
  * thread may need another process to run before it can be let go.
  */

@@ -15,7 +15,7 @@ ID = re.compile(r"\d+:\d+")
 WAYS = re.compile("trace|cgroup|signal|already")
 FREEZE = {"schema": re.compile(r"memhint\.freeze/1"), "hold": bool, "elapsed_usec": int,
           "processes": [{"pid": int, "id": ID, "comm": str, "way": WAYS}]}
-RECORD = {"pid": int, "id": ID, "comm": (str, None), "way": re.compile("cgroup|signal"), "cgroup": (str, None)}
+RECORD = {"pid": (int, None), "id": (ID, None), "comm": (str, None), "way": re.compile("cgroup|signal"), "cgroup": (str, None)}
 THAW = {"schema": re.compile(r"memhint\.thaw/1"), "processes": [{**RECORD, "error": (str, None)}]}
 FROZEN = {"schema": re.compile(r"memhint\.frozen/1"),
           "processes": [{**RECORD, "state": re.compile("kept|going on|orphan|gone")}]}
@@ -197,7 +197,7 @@ with Target("anon=65536", "comm=memhint-end") as target:
     run("freeze", target.pid)
     pid = target.pid
 gone = frozen().get(pid)
-ok(gone is None or gone["state"] == "gone", "one that has ended is gone", gone)
+equal(gone and gone["state"], "gone", "one that has ended is gone", gone)
 complains(5, "there is no process", "thaw", pid)
 result = run("thaw", "--all", "--quiet")
 ok(result.status == 0 and pid not in frozen(), "thaw --all forgets it", result, frozen())
@@ -275,12 +275,14 @@ else:
               (0, {(pid, "cgroup") for pid in members}), "a group: all its members by its freezer", result)
         equal(group.read("cgroup.freeze"), "1", "which is on")
         listed = frozen()
-        ok(any(record["cgroup"] == group.path and record["state"] == "kept" for record in listed.values()),
-           "it is in the list", listed)
+        equal(({listed[pid]["state"] for pid in members}, listed[None]["cgroup"], listed[None]["state"]),
+              ({"kept"}, group.path, "kept"), "it is in the list, with its members", listed)
         equal(run("cold", "--guard", "freeze", "--cgroup", group.path).status, 0, "it can be advised")
         equal(group.read("cgroup.freeze"), "1", "and stays frozen")
         result = run("thaw", "--json", "--cgroup", group.path)
         equal((result.status, group.read("cgroup.freeze"), frozen()), (0, "0", {}), "thawed by its path", result)
+        equal(({p["pid"] for p in result.json()["processes"]}, {p["error"] for p in result.json()["processes"]}),
+              ({None} | members, {None}), "it and its members", result)
         for way in ("auto", "cgroup"):
             run("freeze", "--way", way, "--cgroup", group.path)
             result = run("thaw", second.pid)

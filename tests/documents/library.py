@@ -68,8 +68,13 @@ def _named(result, name):
     return result[0], name, result[1]
 
 
+def header_of(page):
+    """The header that a page is about, of which it may describe a part."""
+    return re.search(r"#include <memhint/(\w+\.h)>", page.sections["SYNOPSIS"]).group(1)
+
+
 def check_synopses(pages, declared):
-    described = {}
+    described, by_header = {}, {}
     for page in pages:
         synopsis = documents.declarations("\n".join(page.literals("SYNOPSIS")))
         for name, declaration in synopsis.items():
@@ -78,9 +83,11 @@ def check_synopses(pages, declared):
             described[name] = page
         if page.name != "libmemhint.3":
             same(page.names(), {page.name[:-2], *synopsis}, f"{page.name}: NAME names what SYNOPSIS declares")
-            header = re.search(r"#include <memhint/(\w+\.h)>", page.sections["SYNOPSIS"]).group(1)
-            same(synopsis, documents.declarations(documents.read(f"include/memhint/{header}")),
-                 f"{page.name}: SYNOPSIS has just what {header} declares")
+            ok(not set(synopsis) & set(by_header.get(header_of(page), {})), f"{page.name}: declares nothing again")
+            by_header.setdefault(header_of(page), {}).update(synopsis)
+    for header, synopsis in by_header.items():
+        same(synopsis, documents.declarations(documents.read(f"include/memhint/{header}")),
+             f"{header}: the SYNOPSES have just what it declares")
     same(described, declared, "the man pages document just what is exported")
     return described
 
@@ -108,27 +115,27 @@ def check_descriptions(described, commented):
 
 
 def check_contents(pages):
-    by_header = {re.search(r"#include <memhint/(\w+\.h)>", page.sections["SYNOPSIS"]).group(1): page
-                 for page in pages}
     for header in documents.headers():
-        text, page = header.read_text(encoding="utf-8"), by_header.get(header.name)
-        if not ok(page is not None, f"{header.name} has a man page"):
+        text, mine = header.read_text(encoding="utf-8"), [page for page in pages if header_of(page) == header.name]
+        if not ok(mine, f"{header.name} has a man page"):
             continue
-        wanted = documents.constants(text)
+        wanted, name = documents.constants(text), " and ".join(page.name for page in mine)
         if wanted:
-            same({word for word in re.findall(r"\bMEMHINT_\w+", page.words())
+            same({word for page in mine for word in re.findall(r"\bMEMHINT_\w+", page.words())
                   if word in wanted or not known_elsewhere(word, header)},
-                 wanted, f"{page.name}: the constants of {header.name}")
-        shown = documents.structures("\n".join(page.literals("DESCRIPTION")).replace("    ", "\t"), whole=True)
+                 wanted, f"{name}: the constants of {header.name}")
+        literals = [block for page in mine for block in page.literals("DESCRIPTION")]
+        shown = documents.structures("\n".join(literals).replace("    ", "\t"), whole=True)
         whole = documents.structures(text, whole=True)
         for structure, fields in documents.structures(text).items():
-            ok(shown.get(structure) == whole[structure], f"{page.name}: struct {structure} as it is",
+            ok(shown.get(structure) == whole[structure], f"{name}: struct {structure} as it is",
                shown.get(structure), whole[structure])
             if structure in ("memhint_amount", "memhint_failure"):
                 continue # bytes, ranges, start, end: nothing to say
-            prose = re.sub(r"^```\n.*?^```$", "", page.sections["DESCRIPTION"], flags=re.S | re.M)
+            prose = re.sub(r"^```\n.*?^```$", "", "\n".join(page.sections["DESCRIPTION"] for page in mine),
+                           flags=re.S | re.M)
             same([field for field in fields if re.search(rf"(?<!\w)_?{field}_?(?!\w)", prose)], fields,
-                 f"{page.name}: says what the fields of {structure} are")
+                 f"{name}: says what the fields of {structure} are")
 
 
 def known_elsewhere(word, header):

@@ -8,6 +8,7 @@
 #include <memhint/memhint.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -308,6 +309,25 @@ static void test_target_goes(void)
 	scene_end(&scene);
 }
 
+/* What was never opened is not closed: descriptor 0 is the caller's. */
+static void test_target_gone(void)
+{
+	struct memhint_ranges *ranges = NULL;
+	struct scene scene;
+
+	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+		must(open("/dev/null", O_RDONLY | O_CLOEXEC) == STDIN_FILENO);
+	scene_begin(&scene, set_up);
+	kill(scene.child.pid, SIGKILL);
+	waitid(P_PID, (id_t)scene.child.pid, &(siginfo_t){}, WEXITED | WNOWAIT);
+	is(scene_advise(&scene, MADV_COLD), -ESRCH, "the target ends before the run");
+	ok(fcntl(STDIN_FILENO, F_GETFD) >= 0, "descriptor 0 stays open");
+	is(memhint_select(scene.process, scene.map, NULL, MADV_COLD, &ranges), -ESRCH,
+	   "the target ends before the selection");
+	ok(fcntl(STDIN_FILENO, F_GETFD) >= 0, "descriptor 0 stays open");
+	scene_end(&scene);
+}
+
 /* A target that runs gets shorter calls than one that is stopped. */
 static void test_pace(void)
 {
@@ -518,6 +538,7 @@ int main(void)
 	test_cancel();
 	test_progress();
 	test_target_goes();
+	test_target_gone();
 	test_pace();
 	test_huge_pages();
 	test_vast_ranges();

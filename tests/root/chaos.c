@@ -11,13 +11,17 @@
 
 #include <string.h>
 
-#define CALLS 400
+#define TARGETS 4
+#define CALLS 150
+#define INJECT_CALLS 40 /* of which each waits until the target gets a processor */
 #define CANARIES 1000
 #define PROVOKE_EVERY 3 /* odd, so that each of two advices is given to canaries */
 
 static void test_control(enum memhint_via via)
 {
-	const struct chaos_options options = { .is_control = true, .via = via, .count = CANARIES };
+	const struct chaos_options options = {
+		.targets = TARGETS, .is_control = true, .via = via, .count = CANARIES
+	};
 	const char *name = memhint_via_name(via);
 	struct chaos_account account;
 
@@ -30,8 +34,13 @@ static void test_control(enum memhint_via via)
 
 static void test_guard(enum memhint_guard guard, enum memhint_via via)
 {
+	const bool inject = via == MEMHINT_VIA_INJECT;
 	const struct chaos_options options = {
-		.guard = guard, .via = via, .provoke_every = PROVOKE_EVERY, .count = CALLS
+		.targets = TARGETS,
+		.guard = guard,
+		.via = via,
+		.provoke_every = inject ? 1 : PROVOKE_EVERY,
+		.count = inject ? INJECT_CALLS : CALLS,
 	};
 	const bool is_exact = memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE) == 0;
 	struct chaos_account account;
@@ -75,7 +84,16 @@ int main(void)
 {
 	swap_begin();
 	test_control(MEMHINT_VIA_KERNEL);
-	test_guard(MEMHINT_GUARD_NONE, MEMHINT_VIA_KERNEL);
+	for (enum memhint_guard guard = MEMHINT_GUARD_NONE; guard <= MEMHINT_GUARD_FREEZE; guard++)
+		test_guard(guard, MEMHINT_VIA_KERNEL);
+	if (memhint_probe(MEMHINT_FEATURE_INJECT) == 0) {
+		test_control(MEMHINT_VIA_INJECT);
+		test_guard(MEMHINT_GUARD_NONE, MEMHINT_VIA_INJECT);
+		test_guard(MEMHINT_GUARD_COOKIE, MEMHINT_VIA_INJECT);
+		test_guard(MEMHINT_GUARD_FREEZE, MEMHINT_VIA_INJECT);
+	} else {
+		skip_one("advice run inside targets", "not on this architecture");
+	}
 	swap_end();
 	return done_testing();
 }

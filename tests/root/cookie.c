@@ -77,8 +77,9 @@ enum command {
 	MPROTECT,
 	MREMAP,
 	THREAD,
+	STACK,
 	MLOCK,
-	MERGEABLE,
+	DONTDUMP,
 	UNDONE,
 	REPLACED,
 	COMMANDS
@@ -104,9 +105,10 @@ static const struct {
 	[MPROTECT] = { "mprotect", ALWAYS },
 	[MREMAP] = { "mremap", ALWAYS },
 	[THREAD] = { "a thread", ALWAYS },
+	[STACK] = { "the growth of a stack", ALWAYS },
 	/* What the text of maps does not show: */
 	[MLOCK] = { "mlock", EXACT_ONLY },
-	[MERGEABLE] = { "MADV_DONTDUMP", EXACT_ONLY },
+	[DONTDUMP] = { "MADV_DONTDUMP", EXACT_ONLY },
 	[UNDONE] = { "a change that is undone", EXACT_ONLY },
 	[REPLACED] = { "a mapping in the place of another just like it", EXACT_ONLY },
 };
@@ -160,6 +162,15 @@ static void *wait_in_thread(void *unused)
 	return NULL;
 }
 
+/* Far below what the main thread has used of its stack. */
+__attribute__((noinline)) static long grow_stack(int depth)
+{
+	volatile char frame[16 * P];
+
+	frame[0] = 0;
+	return depth ? grow_stack(depth - 1) + frame[0] : frame[0];
+}
+
 static long command_run(int what, struct child_shared *shared)
 {
 	pthread_t thread;
@@ -197,9 +208,11 @@ static long command_run(int what, struct child_shared *shared)
 			      hole + 4 * P) == MAP_FAILED;
 	case THREAD:
 		return pthread_create(&thread, NULL, wait_in_thread, NULL);
+	case STACK:
+		return grow_stack(64);
 	case MLOCK:
 		return mlock(pieces[PIECE_LOCK], P);
-	case MERGEABLE:
+	case DONTDUMP:
 		return madvise(pieces[PIECE_DUMP], P, MADV_DONTDUMP);
 	case UNDONE:
 		return munmap(map_fixed(hole + 8 * P, P, PROT_READ), P);

@@ -3,7 +3,7 @@
 #include "child.h"
 #include "tap.h"
 #include "uapi.h"
-#include "watch.h"
+#include "state-watch.h"
 
 #include <memhint/memhint.h>
 

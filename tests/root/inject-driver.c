@@ -22,9 +22,13 @@
 #define PATIENCE_USEC 20000000u
 
 const struct target_kind target_kinds[TARGET_KINDS] = {
+#ifdef __x86_64__
 	{ "x86-64", "inject-target", NULL },
 	{ "i386", "inject-target-32", NULL },
 	{ "i386 through the vDSO", "inject-target-32", "gate" },
+#else
+	{ "64-bit", "inject-target", NULL },
+#endif
 };
 
 /* The program is built beside the test. */

@@ -27,7 +27,11 @@ struct target_kind {
 	const char *gate; /* or NULL */
 };
 
+#ifdef __x86_64__
 #define TARGET_KINDS 3
+#else
+#define TARGET_KINDS 1
+#endif
 extern const struct target_kind target_kinds[TARGET_KINDS];
 
 /*

@@ -279,6 +279,7 @@ static void test_thread(size_t bytes, bool is_possible)
 	child_end(&child);
 }
 
+#ifdef __x86_64__
 /* --- restartable sequences ------------------------------------------------------------------------- */
 
 /*
@@ -371,6 +372,7 @@ static void test_sequences(void)
 	memhint_process_close(process);
 	child_end(&child);
 }
+#endif
 
 int main(void)
 {
@@ -390,6 +392,8 @@ int main(void)
 	test_place(7, false, false, "at the bottom of a stack");
 	test_thread(1u << 20, true);
 	test_thread(32u << 10, false);
+#ifdef __x86_64__
 	test_sequences();
+#endif
 	return done_testing();
 }

@@ -2,6 +2,7 @@
 /* Targets in which no advice can be given, and those that only look so. None is harmed by the try. */
 #include "child.h"
 #include "clock.h"
+#include "group.h"
 #include "inject-arch.h"
 #include "inject-driver.h"
 #include "inject.h"
@@ -250,6 +251,7 @@ static void test_other_thread(void)
 
 /* --- programs -------------------------------------------------------------------------------------- */
 
+#ifdef __x86_64__
 static void test_programs(void)
 {
 	static const struct target_kind bare = { "without libc", "inject-target-bare", NULL };
@@ -281,6 +283,31 @@ static void test_headers(void)
 	ok(!abi_of(ELFCLASS32, EM_X86_64), "not x32");
 	ok(!abi_of(ELFCLASS64, EM_AARCH64), "nor another machine");
 }
+#endif
+
+/* --- control groups -------------------------------------------------------------------------------- */
+
+static void test_frozen(void)
+{
+	char folder[128], pid[16];
+	struct child child;
+
+	if (!group_make("inject", folder, sizeof(folder))) {
+		skip_one("a frozen group", "no cgroup v2 in which groups can be made");
+		return;
+	}
+	child_start(&child, restrict_child, restricted);
+	snprintf(pid, sizeof(pid), "%d", child.pid);
+	must(group_write(folder, "cgroup.procs", pid) && group_write(folder, "cgroup.freeze", "1"));
+	must(group_wait(folder, "frozen 1"));
+	for (int i = 0; i < 3; i++)
+		is(advise(child.pid, &child, MADV_RANDOM), -EBUSY, "frozen");
+	must(group_write(folder, "cgroup.freeze", "0"));
+	is(advise(child.pid, &child, MADV_RANDOM), SIZE, "and thawed");
+	is(child_tell(&child, 1), ANSWER, "it goes on");
+	child_end(&child);
+	ok(group_wait(folder, "populated 0") && rmdir(folder) == 0, "nothing is left");
+}
 
 int main(void)
 {
@@ -296,7 +323,10 @@ int main(void)
 		test_case();
 	test_argument();
 	test_other_thread();
+#ifdef __x86_64__
 	test_programs();
 	test_headers();
+#endif
+	test_frozen();
 	return done_testing();
 }

@@ -21,7 +21,10 @@ static void check_sizes(void)
 	is(sizeof(struct memhint_vma), 80, "memhint_vma");
 	is(offsetof(struct memhint_result, first_failure), 576,
 	   "what follows the reasons does not move when there are more");
-	is(offsetof(struct memhint_result, reserved) + 64, sizeof(struct memhint_result),
+	is(offsetof(struct memhint_result, was_frozen), 731,
+	   "what 0.1 gave out as reserved is used from its beginning on");
+	is(offsetof(struct memhint_result, frozen_usec), 744, "a later one");
+	is(offsetof(struct memhint_result, reserved) + 48, sizeof(struct memhint_result),
 	   "memhint_result ends without padding");
 }
 
@@ -29,6 +32,10 @@ static void check_numbers(void)
 {
 	is(MEMHINT_SKIP_LOCKED, 0, "the first reason");
 	is(MEMHINT_SKIP_STOPPED, 15, "the last reason of 0.1");
+	is(MEMHINT_SKIP_CHANGED, 16, "the first one after it");
+	is(MEMHINT_SKIP_ALREADY, 18, "the last one");
+	is(MEMHINT_GUARD_FREEZE, 3, "the last guard");
+	is(MEMHINT_VIA_INJECT, 2, "the last way");
 	ok(MEMHINT_SKIP_COUNT <= MEMHINT_SKIP_MAX, "all reasons have room in a result");
 	is(MEMHINT_FEATURE_PIDFD, 0, "the first feature");
 	is(MEMHINT_FEATURE_DROPPABLE, 14, "the last feature of 0.1");

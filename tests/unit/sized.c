@@ -54,7 +54,7 @@ static const struct {
 	{ "memhint_filter", take_filter, sizeof(struct memhint_filter),
 	  LAST_END(memhint_filter, min_bytes, uint64_t) },
 	{ "memhint_advise_options", take_advise_options, sizeof(struct memhint_advise_options),
-	  LAST_END(memhint_advise_options, map, const void *) },
+	  LAST_END(memhint_advise_options, freeze, void *) },
 };
 
 static void check_structure(size_t which)

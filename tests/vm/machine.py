@@ -172,6 +172,8 @@ class Tests:
         info = self.build / "meson-info"
         if not info.is_dir():
             raise Problem(f"{build} is no build directory")
+        targets = json.loads((info / "intro-targets.json").read_text(encoding="utf-8"))
+        self.files = {target["id"]: target["filename"] for target in targets}
         self.chosen = []
         for test in json.loads((info / "intro-tests.json").read_text(encoding="utf-8")):
             suite = test["suite"][0].rpartition(":")[2]
@@ -214,9 +216,11 @@ class Tests:
     def put_into(self, archive):
         lines, seen = [], set()
         for name, test in self.chosen:
-            program = self.program(test)
-            archive.file(program)
-            self.libraries(program, archive, seen)
+            # And the programs that a test starts.
+            programs = sum((self.files[target] for target in test["depends"]), [str(self.program(test))])
+            for program in filter(lambda path: os.access(path, os.X_OK), programs):
+                archive.file(program)
+                self.libraries(pathlib.Path(program), archive, seen)
             words = self.arguments(test)
             # Fixtures, corpora: as far as they are in the tree, at the same place.
             for word in words[1:] + list(test["env"].values()):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "watch.h"
+#include "space-watch.h"
 
 #include "cleanup.h"
 #include "convert.h"
@@ -44,7 +44,7 @@ struct bpf_room_watch {
 	uint64_t exec_id;
 };
 
-DEFINE_CLEANUP(struct bpf_room_watch *, watch_close)
+DEFINE_CLEANUP(struct bpf_room_watch *, space_watch_close)
 
 static int open_run(void)
 {
@@ -78,7 +78,7 @@ static int open_seq(void)
 	return r;
 }
 
-int watch_program_open(enum bpf_room_way way)
+int space_program_open(enum bpf_room_way way)
 {
 	return way == BPF_ROOM_RUN ? open_run() : open_seq();
 }
@@ -132,7 +132,7 @@ static int record_read_quiet(const struct source *source, struct space_record *r
 	return -EAGAIN;
 }
 
-int watch_program_try(const struct watch_programs *programs, enum bpf_room_way way)
+int space_program_try(const struct space_programs *programs, enum bpf_room_way way)
 {
 	_cleanup_close_ int link_fd = link_create_pid(programs->fds[BPF_ROOM_SEQ], getpid(), false);
 	struct source source = { .way = way };
@@ -172,7 +172,7 @@ int watch_program_try(const struct watch_programs *programs, enum bpf_room_way w
  * the number was found. So who it is comes from the pidfd, by the kernel, and each reading is
  * compared with that.
  */
-static int watch_identify(struct bpf_room_watch *watch, const struct watch_programs *programs)
+static int space_watch_identify(struct bpf_room_watch *watch, const struct space_programs *programs)
 {
 	_cleanup_close_ int link_fd =
 		link_create_pidfd(programs->fds[BPF_ROOM_SEQ], watch->target.pidfd);
@@ -191,7 +191,7 @@ static int watch_identify(struct bpf_room_watch *watch, const struct watch_progr
 }
 
 /* Finds it by its number. 0 or a negative errno. */
-static int watch_find(const struct bpf_room_watch *watch, struct space_record *ret_record)
+static int space_watch_find(const struct bpf_room_watch *watch, struct space_record *ret_record)
 {
 	int alive, r;
 
@@ -209,7 +209,7 @@ static int watch_find(const struct bpf_room_watch *watch, struct space_record *r
 	return -EOPNOTSUPP;
 }
 
-static int watch_check_rights(const struct bpf_room_watch *watch)
+static int space_watch_check_rights(const struct bpf_room_watch *watch)
 {
 	_cleanup_close_ int maps_fd = target_hold(watch->target.dirfd);
 	int alive = target_check(watch->target.pidfd);
@@ -222,13 +222,13 @@ static int watch_check_rights(const struct bpf_room_watch *watch)
 	return maps_fd < 0 ? maps_fd : 0;
 }
 
-int watch_read(struct bpf_room_watch *watch, struct bpf_room_space *ret_space)
+int space_watch_read(struct bpf_room_watch *watch, struct bpf_room_space *ret_space)
 {
 	struct space_record record;
 	int r;
 
 	for (int i = 0; i < 2; i++) {
-		r = watch_find(watch, &record);
+		r = space_watch_find(watch, &record);
 		if (r < 0)
 			return r;
 		if (record.mm == watch->mm && record.exec_id == watch->exec_id) {
@@ -242,7 +242,7 @@ int watch_read(struct bpf_room_watch *watch, struct bpf_room_space *ret_space)
 		 * After an exec it may have more rights than we. The check is good for what is the
 		 * same before and after it.
 		 */
-		r = watch_check_rights(watch);
+		r = space_watch_check_rights(watch);
 		if (r < 0)
 			return r;
 		watch->mm = record.mm;
@@ -251,17 +251,17 @@ int watch_read(struct bpf_room_watch *watch, struct bpf_room_space *ret_space)
 	return -EAGAIN;
 }
 
-int watch_open(const struct watch_programs *programs, enum bpf_room_way way,
-	       const struct bpf_room_target *target, struct bpf_room_watch **ret_watch)
+int space_watch_open(const struct space_programs *programs, enum bpf_room_way way,
+		     const struct bpf_room_target *target, struct bpf_room_watch **ret_watch)
 {
-	_cleanup_(watch_closep) struct bpf_room_watch *watch = malloc(sizeof(*watch));
+	_cleanup_(space_watch_closep) struct bpf_room_watch *watch = malloc(sizeof(*watch));
 	struct bpf_room_space space;
 	int r;
 
 	if (!watch)
 		return -ENOMEM;
 	*watch = (struct bpf_room_watch){ .target = *target, .link_fd = -1 };
-	r = watch_identify(watch, programs);
+	r = space_watch_identify(watch, programs);
 	if (r < 0)
 		return r;
 	watch->source = (struct source){
@@ -275,14 +275,14 @@ int watch_open(const struct watch_programs *programs, enum bpf_room_way way,
 			return watch->link_fd;
 		watch->source.fd = watch->link_fd;
 	}
-	r = watch_read(watch, &space);
+	r = space_watch_read(watch, &space);
 	if (r < 0 && r != -EAGAIN)
 		return r;
 	*ret_watch = take_pointer(watch);
 	return 0;
 }
 
-void watch_close(struct bpf_room_watch *watch)
+void space_watch_close(struct bpf_room_watch *watch)
 {
 	closep(&watch->link_fd);
 	free(watch);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Comparing the state of an address space before and after calls that may move its cookie themselves. */
-#ifndef LIB_WATCH_H
-#define LIB_WATCH_H
+#ifndef LIB_STATE_WATCH_H
+#define LIB_STATE_WATCH_H
 
 #include <memhint/guard.h>
 #include <stdbool.h>

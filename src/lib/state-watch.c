@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "watch.h"
+#include "state-watch.h"
 
 #include "cookie.h"
 #include "uapi.h"
