@@ -2,6 +2,8 @@
 /* What this kernel lets this process do, found out by trying. */
 #include "bpf-door.h"
 #include "cleanup.h"
+#include "fd.h"
+#include "freezer.h"
 #include "cookie.h"
 #include "inject-arch.h"
 #include "page-size.h"
@@ -15,9 +17,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -192,6 +198,37 @@ static int try_droppable(void)
 	return 0;
 }
 
+static bool has_capability(unsigned int number)
+{
+	char text[8192];
+	const char *line;
+
+	if (fd_read_file_at(AT_FDCWD, "/proc/self/status", text, sizeof(text)) < 0)
+		return false;
+	line = strstr(text, "\nCapEff:");
+	return line && strtoull(line + 8, NULL, 16) >> number & 1;
+}
+
+/*
+ * Nothing can be traced without stopping it, so the system call is tried on nobody: it finds no process 0
+ * unless something (a filter of seccomp) keeps it from looking. The rest is told by the rights. Source:
+ * Documentation/admin-guide/LSM/Yama.rst of the kernel.
+ */
+static int try_trace(void)
+{
+	char scope[16];
+
+	if (ptrace(PTRACE_SEIZE, 0, NULL, NULL) == 0)
+		return -EPROTO;
+	if (errno != ESRCH)
+		return -errno;
+	if (fd_read_file_at(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", scope, sizeof(scope)) <
+		    0 ||
+	    scope[0] == '0')
+		return 0; /* at least one's own processes */
+	return scope[0] != '3' && has_capability(CAP_SYS_PTRACE) ? 0 : -EPERM;
+}
+
 static int try_feature(enum memhint_feature feature)
 {
 	switch (feature) {
@@ -230,7 +267,9 @@ static int try_feature(enum memhint_feature feature)
 	case MEMHINT_FEATURE_INJECT:
 		return inject_arch_is_built() ? memhint_probe(MEMHINT_FEATURE_TRACE) : -EOPNOTSUPP;
 	case MEMHINT_FEATURE_TRACE:
+		return try_trace();
 	case MEMHINT_FEATURE_CGROUP_FREEZER:
+		return freezer_probe();
 	default:
 		return -EINVAL;
 	}
