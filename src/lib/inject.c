@@ -189,7 +189,8 @@ static bool allows(const struct injector *injector, uint32_t number, uint64_t ad
 		.instruction_pointer = address,
 	};
 
-	memcpy(data.args, arguments, count * sizeof(*arguments));
+	if (count)
+		memcpy(data.args, arguments, count * sizeof(*arguments));
 	return seccomp_filters_allow(&injector->filters, &data);
 }
 

@@ -60,10 +60,10 @@ static void map_all(struct child_shared *shared)
 						  : MAP_PRIVATE | MAP_ANONYMOUS),
 				     has_file ? file : -1, 0);
 
-		if (address == MAP_FAILED)
-			_exit(3);
 		/* A page between them, so that no two are one mapping. */
-		mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (address == MAP_FAILED ||
+		    mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+			_exit(3);
 		if (i != UNTOUCHED)
 			memset(address, 'a' + i, SIZE);
 		shared->address[i] = (uintptr_t)address;
@@ -280,11 +280,16 @@ static void test_many(void)
 /* --- signals --------------------------------------------------------------------------------------- */
 
 static struct child_shared *signal_shared;
-enum { HANDLED, WRONG, STEPS, FINISH, IN_HANDLER };
+enum { HANDLED, WRONG, STEPS, FINISH, IN_HANDLER, QUEUED };
 
 static void count_signal(int signal)
 {
 	__atomic_add_fetch(&signal_shared->number[HANDLED], 1, __ATOMIC_RELAXED);
+}
+
+static void count_queued(int signal)
+{
+	__atomic_add_fetch(&signal_shared->number[QUEUED], 1, __ATOMIC_RELAXED);
 }
 
 /* Counts in two places that a signal handler never sees apart, as it runs on this thread. */
@@ -297,6 +302,8 @@ static void run_with_timer(struct child_shared *shared)
 	sigaction(SIGALRM, &action, NULL);
 	action.sa_flags = SA_RESTART | SA_NODEFER;
 	sigaction(SIGPROF, &action, NULL);
+	action.sa_handler = count_queued;
+	sigaction(SIGRTMIN, &action, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
 	setitimer(ITIMER_PROF, &timer, NULL);
 }
@@ -335,8 +342,10 @@ static void test_signals(void)
 	while (!((volatile uint64_t *)child.shared->number)[STEPS])
 		sched_yield();
 	for (int i = 0; i < 300; i++) {
-		ssize_t n = advise(process, child.shared->address[ANON], SIZE, MADV_NORMAL);
+		ssize_t n;
 
+		must(sigqueue(child.pid, SIGRTMIN, (union sigval){ .sival_int = i }) == 0);
+		n = advise(process, child.shared->address[ANON], SIZE, MADV_NORMAL);
 		given += n == (ssize_t)SIZE;
 		if (n != (ssize_t)SIZE)
 			printf("# %zd\n", n);
@@ -346,6 +355,7 @@ static void test_signals(void)
 	must(read(child.answer_fd, &wrong, sizeof(wrong)) == sizeof(wrong));
 	is(wrong, 0, "the target has gone on rightly");
 	ok(child.shared->number[HANDLED] > 0, "and its handlers have run");
+	is(child.shared->number[QUEUED], 300, "once for each signal");
 	memhint_process_close(process);
 	child_end(&child);
 }
