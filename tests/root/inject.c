@@ -331,7 +331,7 @@ static long spin(int what, struct child_shared *shared)
 static void test_signals(void)
 {
 	struct memhint_process *process;
-	unsigned int given = 0;
+	unsigned int given = 0, died = 0;
 	struct child child;
 	int what = 0;
 	long wrong;
@@ -351,11 +351,18 @@ static void test_signals(void)
 			printf("# %zd\n", n);
 	}
 	is(given, 300, "given among signals");
+	for (int i = 0; i < 60; i++) {
+		struct iovec range = { (void *)(uintptr_t)child.shared->address[ANON], SIZE };
+
+		must(sigqueue(child.pid, SIGRTMIN, (union sigval){ .sival_int = i }) == 0);
+		died += die_injecting(process, &range, MADV_NORMAL, i % DEATHS) == 1;
+	}
+	ok(died > 30, "and by some who have died");
 	child.shared->number[FINISH] = 1;
 	must(read(child.answer_fd, &wrong, sizeof(wrong)) == sizeof(wrong));
 	is(wrong, 0, "the target has gone on rightly");
 	ok(child.shared->number[HANDLED] > 0, "and its handlers have run");
-	is(child.shared->number[QUEUED], 300, "once for each signal");
+	is(child.shared->number[QUEUED], 360, "once for each signal");
 	memhint_process_close(process);
 	child_end(&child);
 }
@@ -459,6 +466,12 @@ static void test_stopped(void)
 	for (int i = 0; i < 3; i++) {
 		is(advise(process, child.shared->address[ANON], SIZE, MADV_RANDOM), SIZE,
 		   "it takes advice");
+		ok(wait_for_state(child.pid, 'T'), "and is stopped afterwards");
+	}
+	for (int stops = 0; stops < DEATHS; stops++) {
+		struct iovec range = { (void *)(uintptr_t)child.shared->address[ANON], SIZE };
+
+		ok(die_injecting(process, &range, MADV_RANDOM, stops) != 0, "and a death");
 		ok(wait_for_state(child.pid, 'T'), "and is stopped afterwards");
 	}
 	kill(child.pid, SIGCONT);
