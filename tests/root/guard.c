@@ -275,6 +275,33 @@ static void test_follow_before(void)
 	scene_end(&scene);
 }
 
+/* Ranges of a snapshot that was read from the text know a fingerprint. */
+static void test_follow_text(void)
+{
+	const struct memhint_map_options text = { .size = sizeof(text),
+						  .reader = MEMHINT_READER_MAPS };
+	struct scene scene;
+
+	scene_begin(&scene, MADV_COLD);
+	memhint_ranges_free(scene.ranges);
+	memhint_map_close(scene.map);
+	must(memhint_map_open(scene.process, &text, &scene.map) == 0);
+	must(memhint_select(scene.process, scene.map, &scene.filter, MADV_COLD, &scene.ranges) ==
+	     0);
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0,
+	   "ranges with a fingerprint");
+	is(scene.result.looks, 0, "need no look");
+	is(scene.result.advised.bytes, ALL, "all is advised");
+	is(child_tell(&scene.child, UNMAP_THIRD), 0, "a part goes");
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0,
+	   "which is followed");
+	ok(scene.result.looks >= 1, "by a look");
+	is(scene.result.advised.bytes, ALL - PART, "what is there is advised");
+	is(changed(&scene), PART, "what is gone is not");
+	is(scene.result.failed.bytes, 0, "nothing has failed");
+	scene_end(&scene);
+}
+
 /* At every call of the run: every byte has its place, and what is gone is not called for afterwards. */
 static void test_follow_during(void)
 {
@@ -351,6 +378,7 @@ int main(void)
 	test_cookies_given();
 	test_collapse();
 	test_follow_before();
+	test_follow_text();
 	test_follow_during();
 	test_exec();
 	return done_testing();

@@ -629,6 +629,30 @@ static void test_exec(void)
 	memhint_process_close(process);
 }
 
+/* A program of the other word size. */
+static void test_narrow(void)
+{
+	struct memhint_process *process;
+	struct target target;
+	const char *why = target_start(&target, &target_kinds[1], TARGET_SPIN);
+
+	if (why) {
+		skip_one("a 32-bit program", why);
+		return;
+	}
+	must(memhint_process_open(P_PID, (id_t)target.pid, &process) == 0);
+	is(advise(process, target.shared->address, target.shared->length, MADV_DONTDUMP),
+	   target.shared->length, "a 32-bit program");
+	ok(has_flag(target.pid, target.shared->address, "dd"), "its mapping has the flag");
+	is(advise(process, target.shared->address, 1, 9999), -EINVAL, "an error");
+	is(advise(process, 1ull << 32, PAGE, MADV_NORMAL), -ENOMEM, "what it cannot have mapped");
+	is(advise(process, target.shared->address, 1ull << 32, MADV_NORMAL), -ENOMEM,
+	   "nor so much of it");
+	ok(target_goes_on(&target, 10) && target_is_whole(&target), "it goes on");
+	memhint_process_close(process);
+	target_end(&target);
+}
+
 int main(void)
 {
 	struct memhint_process *self;
@@ -640,6 +664,7 @@ int main(void)
 	inject_close(injector);
 	memhint_process_close(self);
 	test_advice();
+	test_narrow();
 	test_many();
 	test_signals();
 	test_handler(false);
