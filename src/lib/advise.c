@@ -206,8 +206,11 @@ static int advise_all(struct advising *advising, int r)
 		run_skip_rest(run, MEMHINT_SKIP_CANCELLED);
 	else if (r < 0)
 		run_skip_rest(run, MEMHINT_SKIP_STOPPED);
-	/* Advice given after the last look went to the new address space, if there is one. */
-	if (r == 0 && !run_target_is_same(run))
+	/*
+	 * Advice given after the last look went to the new address space, if there is one; and in one
+	 * that is just being made or given back there is no code to run advice with.
+	 */
+	if ((r == 0 || r == -EOPNOTSUPP) && !run_target_is_same(run))
 		r = -ESRCH;
 	if (r == -EDQUOT)
 		r = 0;

@@ -264,12 +264,12 @@ static int try_feature(enum memhint_feature feature)
 		return try_droppable();
 	case MEMHINT_FEATURE_EXACT_COOKIE:
 		return try_exact_cookie();
-	case MEMHINT_FEATURE_INJECT:
-		return inject_arch_is_built() ? memhint_probe(MEMHINT_FEATURE_TRACE) : -EOPNOTSUPP;
 	case MEMHINT_FEATURE_TRACE:
 		return try_trace();
 	case MEMHINT_FEATURE_CGROUP_FREEZER:
 		return freezer_probe();
+	case MEMHINT_FEATURE_INJECT:
+		return inject_arch_is_built() ? memhint_probe(MEMHINT_FEATURE_TRACE) : -EOPNOTSUPP;
 	default:
 		return -EINVAL;
 	}
