@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Targets in which no advice can be given, and those that only look so. None is harmed by the try. */
+#include "cgroup.h"
 #include "child.h"
 #include "clock.h"
-#include "group.h"
 #include "inject-arch.h"
 #include "inject-driver.h"
 #include "inject.h"
@@ -289,24 +289,23 @@ static void test_headers(void)
 
 static void test_frozen(void)
 {
-	char folder[128], pid[16];
+	struct cgroup cgroup;
 	struct child child;
 
-	if (!group_make("inject", folder, sizeof(folder))) {
+	if (!cgroup_make(&cgroup, "inject")) {
 		skip_one("a frozen group", "no cgroup v2 in which groups can be made");
 		return;
 	}
 	child_start(&child, restrict_child, restricted);
-	snprintf(pid, sizeof(pid), "%d", child.pid);
-	must(group_write(folder, "cgroup.procs", pid) && group_write(folder, "cgroup.freeze", "1"));
-	must(group_wait(folder, "frozen 1"));
+	must(cgroup_add(&cgroup, child.pid) && cgroup_write(&cgroup, "cgroup.freeze", "1"));
+	must(cgroup_wait(&cgroup, "frozen 1"));
 	for (int i = 0; i < 3; i++)
 		is(advise(child.pid, &child, MADV_RANDOM), -EBUSY, "frozen");
-	must(group_write(folder, "cgroup.freeze", "0"));
+	must(cgroup_write(&cgroup, "cgroup.freeze", "0"));
 	is(advise(child.pid, &child, MADV_RANDOM), SIZE, "and thawed");
 	is(child_tell(&child, 1), ANSWER, "it goes on");
 	child_end(&child);
-	ok(group_wait(folder, "populated 0") && rmdir(folder) == 0, "nothing is left");
+	ok(cgroup_end(&cgroup), "nothing is left");
 }
 
 int main(void)
