@@ -267,6 +267,8 @@ static int try_feature(enum memhint_feature feature)
 		return try_trace();
 	case MEMHINT_FEATURE_CGROUP_FREEZER:
 		return freezer_probe();
+	case MEMHINT_FEATURE_INJECT:
+		return inject_arch_is_built() ? memhint_probe(MEMHINT_FEATURE_TRACE) : -EOPNOTSUPP;
 	default:
 		return -EINVAL;
 	}
