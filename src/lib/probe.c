@@ -2,9 +2,9 @@
 /* What this kernel lets this process do, found out by trying. */
 #include "bpf-door.h"
 #include "cleanup.h"
-#include "cookie.h"
 #include "fd.h"
 #include "freezer.h"
+#include "cookie.h"
 #include "inject-arch.h"
 #include "page-size.h"
 #include "pages.h"
@@ -15,12 +15,12 @@
 #include <memhint/probe.h>
 #include <memhint/process.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
@@ -57,19 +57,13 @@ static int try_pidfs(void)
 	return fs.f_type == PID_FS_MAGIC ? 0 : -EOPNOTSUPP;
 }
 
-/* On whom is tried what takes another process: the parent, or PID 1 if that is not in this namespace. */
-static pid_t other_pid(void)
-{
-	return getppid() ? getppid() : 1;
-}
-
 /*
  * An empty list of ranges passes through all checks of the kernel and then does nothing, whoever the
  * target is: the parent, or PID 1 when the parent is not in this PID namespace.
  */
 static int try_remote(int advice)
 {
-	_cleanup_close_ int pidfd = pidfd_open_pid(other_pid());
+	_cleanup_close_ int pidfd = pidfd_open_pid(getppid() ? getppid() : 1);
 
 	if (pidfd < 0)
 		return pidfd;
@@ -204,59 +198,35 @@ static int try_droppable(void)
 	return 0;
 }
 
+static bool has_capability(unsigned int number)
+{
+	char text[8192];
+	const char *line;
+
+	if (fd_read_file_at(AT_FDCWD, "/proc/self/status", text, sizeof(text)) < 0)
+		return false;
+	line = strstr(text, "\nCapEff:");
+	return line && strtoull(line + 8, NULL, 16) >> number & 1;
+}
+
 /*
- * Seizing a process leaves it a tracee until it has been stopped, so that is not tried on anybody: only
- * whether there is such a call, and whether the kernel would let us, which it asks of who opens mem,
- * too. Source: ptrace(2), proc_pid_mem(5).
+ * Nothing can be traced without stopping it, so the system call is tried on nobody: it finds no process 0
+ * unless something (a filter of seccomp) keeps it from looking. The rest is told by the rights. Source:
+ * Documentation/admin-guide/LSM/Yama.rst of the kernel.
  */
 static int try_trace(void)
 {
-	_cleanup_close_ int fd = -1;
-	char path[32];
+	char scope[16];
 
-	if (ptrace(PTRACE_SEIZE, 0, NULL, NULL) < 0 && errno != ESRCH)
+	if (ptrace(PTRACE_SEIZE, 0, NULL, NULL) == 0)
+		return -EPROTO;
+	if (errno != ESRCH)
 		return -errno;
-	snprintf(path, sizeof(path), "/proc/%d/mem", other_pid());
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	return 0;
-}
-
-static int try_inject(void)
-{
-	return inject_arch_is_built() ? try_trace() : -EOPNOTSUPP;
-}
-
-/* The root of the hierarchy has no freezer, so only a cgroup below it shows whether there are any. */
-static int try_cgroup_freezer(void)
-{
-	_cleanup_(memhint_process_closep) struct memhint_process *self = NULL;
-	_cleanup_(freezer_done) struct freezer own = {};
-	_cleanup_closedir_ DIR *groups = NULL;
-	const struct dirent *entry;
-	int r = memhint_process_open(P_PID, (id_t)getpid(), &self);
-
-	if (r == 0)
-		r = freezer_open_process(memhint_process_dirfd(self), &own);
-	if (r < 0)
-		return r;
-	if (strcmp(own.path, "/") != 0)
-		return faccessat(own.fd, "cgroup.freeze", W_OK, AT_EACCESS) < 0 ? -errno : 0;
-	r = fd_opendir_at(own.fd, ".", &groups);
-	if (r < 0)
-		return r;
-	while ((entry = readdir(groups))) {
-		char path[sizeof(entry->d_name) + sizeof("/cgroup.freeze")];
-
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/cgroup.freeze", entry->d_name);
-		if (faccessat(own.fd, path, W_OK, AT_EACCESS) == 0)
-			return 0;
-		return errno == ENOENT ? -EOPNOTSUPP : -errno;
-	}
-	return -ENODATA;
+	if (fd_read_file_at(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", scope, sizeof(scope)) <
+		    0 ||
+	    scope[0] == '0')
+		return 0; /* at least one's own processes */
+	return scope[0] != '3' && has_capability(CAP_SYS_PTRACE) ? 0 : -EPERM;
 }
 
 static int try_feature(enum memhint_feature feature)
@@ -297,9 +267,9 @@ static int try_feature(enum memhint_feature feature)
 	case MEMHINT_FEATURE_TRACE:
 		return try_trace();
 	case MEMHINT_FEATURE_CGROUP_FREEZER:
-		return try_cgroup_freezer();
+		return freezer_probe();
 	case MEMHINT_FEATURE_INJECT:
-		return try_inject();
+		return inject_arch_is_built() ? memhint_probe(MEMHINT_FEATURE_TRACE) : -EOPNOTSUPP;
 	default:
 		return -EINVAL;
 	}
@@ -316,8 +286,7 @@ static bool answer_may_pass(int r)
 	case ENOMEM:
 	case EAGAIN:
 	case EINTR:
-	case ESRCH:   /* the parent, on which what takes another process is tried, has ended */
-	case ENODATA: /* no cgroup to look at, yet */
+	case ESRCH: /* the parent, on which advice for others is tried, has ended */
 		return true;
 	}
 	return false;

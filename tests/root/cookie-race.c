@@ -7,6 +7,7 @@
  * test reads of the counters between two cookies says what happened between them, but for a change that
  * was made before the first cookie and is counted after it.
  */
+#include "btf.h"
 #include "child.h"
 #include "cookie.h"
 #include "tap.h"
@@ -157,14 +158,13 @@ int main(void)
 {
 	struct memhint_process *process;
 	struct child child;
-	int r;
+	const char *lack;
 
 	if (geteuid() != 0)
 		skip_all("needs root");
-	r = memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE);
-	if (r == -ENOENT || r == -EOPNOTSUPP)
-		skip_all(memhint_feature_help(MEMHINT_FEATURE_EXACT_COOKIE));
-	must(r == 0);
+	lack = exact_cookies_lack();
+	if (lack)
+		skip_all(lack);
 	child_start(&child, setup_page, change_without_end);
 	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
 	start(&child);
