@@ -290,6 +290,8 @@ static int advising_begin(struct advising *advising)
 	r = pages_open(run->process, MEMHINT_PAGES_AUTO, run->pacer.gap_usec != 0, &run->pages);
 	if (r == -ESRCH)
 		return r;
+	if (r < 0 && run->options.guard != MEMHINT_GUARD_NONE && run->ranges->origin)
+		return r; /* they may have to be selected again */
 	if (r < 0)
 		run->pages.fd = -1; /* no measuring, then; the kernel decides about the advice */
 	if (map && !memhint_map_is_current(map))
