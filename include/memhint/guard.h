@@ -193,7 +193,8 @@ int memhint_freeze_list(const char *run_directory,
  * @ret_count: how many processes and cgroups run again; or NULL.
  *
  * A record is held locked (flock(2)) by its living maker, so what is going on is never disturbed. What is
- * to be kept stays frozen, as long as anybody of it lives. A process is known by its unique id: a reused PID is never signalled.
+ * to be kept stays frozen, as long as anybody of it lives. A process is known by its unique id: a reused
+ * PID is never signalled.
  * Errors: the first that kept a record from being undone; the others are undone all the same.
  * Return: 0 or a negative errno. Since: 0.1.
  */

@@ -126,7 +126,9 @@ static bool is_ancestor(pid_t pid)
 /* -EDEADLK if freezing it would freeze the caller, or whom he answers to. */
 static int check_allowed(const struct memhint_freeze *freeze, const struct memhint_process *process)
 {
-	static _Atomic uint64_t own_start; /* never 0 once it is known */
+	static _Atomic uint64_t own_start;
+	static _Atomic pid_t
+		own_pid; /* whose start that is: after a fork it is that of the parent */
 	pid_t pid = memhint_process_pid(process), parent;
 	struct proc_stat stat;
 	int r;
@@ -138,11 +140,12 @@ static int check_allowed(const struct memhint_freeze *freeze, const struct memhi
 	if (pid == 1)
 		return -EDEADLK;
 	/* Who started later is no ancestor: that is quickly told of most. */
-	if (own_start == 0) {
+	if (own_pid != getpid()) {
 		r = read_parent(getpid(), &parent, &stat);
 		if (r < 0)
 			return r;
 		own_start = stat.start_ticks + 1;
+		own_pid = getpid();
 	}
 	r = proc_stat_read(memhint_process_dirfd(process), &stat);
 	if (r < 0)

@@ -5,6 +5,7 @@
 #include "fd.h"
 #include "freezer.h"
 #include "cookie.h"
+#include "inject-arch.h"
 #include "page-size.h"
 #include "pages.h"
 #include "uapi.h"
@@ -268,6 +269,7 @@ static int try_feature(enum memhint_feature feature)
 	case MEMHINT_FEATURE_CGROUP_FREEZER:
 		return freezer_probe();
 	case MEMHINT_FEATURE_INJECT:
+		return inject_arch_is_built() ? memhint_probe(MEMHINT_FEATURE_TRACE) : -EOPNOTSUPP;
 	default:
 		return -EINVAL;
 	}

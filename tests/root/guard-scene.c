@@ -97,20 +97,26 @@ ssize_t __wrap_vector_advise(int pidfd, bool is_self, const struct iovec *ranges
 	return __real_vector_advise(pidfd, is_self, ranges, 1, advice);
 }
 
-void scene_begin(struct scene *scene, int advice)
+void scene_begin_as(struct scene *scene, int advice, void (*setup)(struct child_shared *shared),
+		    uint64_t bytes)
 {
 	*scene = (struct scene){
 		.hook_call = -1,
 		.options = { .size = sizeof(scene->options) },
 		.filter = { .size = sizeof(scene->filter) },
 	};
-	child_start(&scene->child, set_up, obey);
+	child_start(&scene->child, setup, obey);
 	scene->filter.start = part_start(scene, 0);
-	scene->filter.end = part_start(scene, PARTS);
+	scene->filter.end = scene->filter.start + bytes;
 	must(memhint_process_open(P_PID, (id_t)scene->child.pid, &scene->process) == 0);
 	must(memhint_map_open(scene->process, NULL, &scene->map) == 0);
 	must(memhint_select(scene->process, scene->map, &scene->filter, advice, &scene->ranges) ==
 	     0);
+}
+
+void scene_begin(struct scene *scene, int advice)
+{
+	scene_begin_as(scene, advice, set_up, PARTS * STEP);
 }
 
 void scene_end(struct scene *scene)

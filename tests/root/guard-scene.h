@@ -57,6 +57,10 @@ struct scene {
 };
 
 void scene_begin(struct scene *scene, int advice);
+
+/* With other memory: @bytes from address[0] on. */
+void scene_begin_as(struct scene *scene, int advice, void (*setup)(struct child_shared *shared),
+		    uint64_t bytes);
 void scene_end(struct scene *scene);
 
 uint64_t part_start(const struct scene *scene, size_t part);

@@ -177,7 +177,7 @@ __attribute__((noreturn)) static void loop(enum target_mode mode)
 	}
 }
 
-#ifndef __i386__
+#ifndef BARE
 int main(int argc, char **argv)
 {
 	(void)argc;
