@@ -16,9 +16,9 @@
  * where its error can be seen, and at the end the thread leaves a system call with just that error and
  * with that first argument.
  */
-#include "inject-arch.h"
+#include "inject-arm64.h"
 
-#include "cleanup.h"
+#include "inject-restart.h"
 
 #include <asm/ptrace.h>
 #include <asm/unistd.h>
@@ -46,17 +46,11 @@
 enum {
 	RESTART_SYS = -512,
 	RESTART_NO_INTR = -513,
-	RESTART_NO_HAND = -514,
 	RESTART_BLOCK = -516,
 };
 
 enum {
-	CALL_BYTES = 4,
-	SVC = 0xd4000001,	   /* svc #0 */
-	MOV_X8 = 0xd2800008,	   /* mov x8, #0 */
-	MOV_W8 = 0x52800008,	   /* mov w8, #0 */
-	MOV_MASK = ~(0xffff << 5), /* the number is in these bits */
-	WRAPPER_INSTRUCTIONS = 8,  /* in which a wrapper says its number before the call */
+	MOV_X8 = 0xd2800008, /* mov x8, #0 */
 	NO_CLOCK = 0x7fffffff,
 	BRANCH_TYPE = 3 << 10, /* in PSTATE: what kind of branch led here (BTI) */
 	ARGUMENTS = 6,
@@ -75,7 +69,7 @@ static const struct inject_abi arm64_abi = {
 	.nr_rt_sigreturn = __NR_rt_sigreturn,
 	.length_max = UINT64_MAX,
 	.word_bytes = 8,
-	.call_bytes = CALL_BYTES,
+	.call_bytes = ARM64_CALL_BYTES,
 	.nr_inside = __NR_clock_getres,
 };
 
@@ -92,25 +86,21 @@ static const uint16_t waiting_calls[] = {
 	__NR_getrandom,	    __NR_restart_syscall,
 };
 
-/* Those that go on with what is left of a time-out, as restart_syscall. */
-static const uint16_t timed_calls[] = { __NR_nanosleep, __NR_clock_nanosleep, __NR_futex };
-
-static bool is_in(const uint16_t *numbers, size_t count, uint64_t number)
+bool arm64_is_in(const uint16_t *numbers, size_t count, uint64_t number)
 {
 	for (size_t i = 0; i < count; i++)
 		if (numbers[i] == number)
 			return true;
 	return false;
 }
-#define IS_IN(numbers, number) is_in(numbers, sizeof(numbers) / sizeof((numbers)[0]), number)
 
 /* What is to be known of a thread beyond its registers: in the extra words. */
 struct extra {
 	uint64_t mask;	/* signals that it blocks */
 	uint64_t frame; /* where its rescue frame is */
 	uint64_t restorer;
-	int32_t error;	 /* that its own system call was interrupted with; 0: none was */
-	uint32_t number; /* of that call */
+	int32_t error;	/* that its own system call was interrupted with; 0: none was */
+	int64_t number; /* of that call; -1 unknown */
 	bool has_sve;
 };
 _Static_assert(sizeof(struct extra) <= sizeof(((struct inject_registers *)NULL)->extra), "it fits");
@@ -195,8 +185,8 @@ void inject_arch_find(const struct inject_abi *abi, const unsigned char *text, s
 	uint32_t pair[2];
 
 	(void)abi;
-	for (uint64_t i = 0; copy_at(text, size, i, pair, sizeof(pair)); i += CALL_BYTES) {
-		if (pair[1] != SVC)
+	for (uint64_t i = 0; copy_at(text, size, i, pair, sizeof(pair)); i += ARM64_CALL_BYTES) {
+		if (pair[1] != ARM64_SVC)
 			continue;
 		if (!code->restorer && pair[0] == (MOV_X8 | __NR_rt_sigreturn << 5)) {
 			code->restorer = address + i;
@@ -205,12 +195,12 @@ void inject_arch_find(const struct inject_abi *abi, const unsigned char *text, s
 		if (!code->call && function && i > function &&
 		    pair[0] == (MOV_X8 | __NR_clock_getres << 5)) {
 			code->function = address + function;
-			code->call = address + i + CALL_BYTES;
+			code->call = address + i + ARM64_CALL_BYTES;
 		}
 	}
 }
 
-static ssize_t regset_read(pid_t tid, int set, void *buffer, size_t size)
+ssize_t arm64_regset_read(pid_t tid, int set, void *buffer, size_t size)
 {
 	struct iovec vector = { .iov_base = buffer, .iov_len = size };
 
@@ -219,7 +209,7 @@ static ssize_t regset_read(pid_t tid, int set, void *buffer, size_t size)
 	return (ssize_t)vector.iov_len;
 }
 
-static int regset_write(pid_t tid, int set, const void *buffer, size_t size)
+int arm64_regset_write(pid_t tid, int set, const void *buffer, size_t size)
 {
 	struct iovec vector = { .iov_base = (void *)buffer, .iov_len = size };
 
@@ -242,7 +232,7 @@ static void set_user(struct inject_registers *registers, const struct user_regs_
 int inject_arch_get(pid_t tid, struct inject_registers *ret_registers)
 {
 	struct inject_registers registers = { .abi = &arm64_abi };
-	ssize_t n = regset_read(tid, NT_PRSTATUS, registers.bytes, sizeof(registers.bytes));
+	ssize_t n = arm64_regset_read(tid, NT_PRSTATUS, registers.bytes, sizeof(registers.bytes));
 
 	if (n < 0)
 		return (int)n;
@@ -259,7 +249,7 @@ int inject_arch_set(pid_t tid, const struct inject_registers *registers)
 	/* A copy that was just written, so that the kernel does not wait for its page half-way. */
 	struct user_regs_struct user = user_of(registers);
 
-	return regset_write(tid, NT_PRSTATUS, &user, sizeof(user));
+	return arm64_regset_write(tid, NT_PRSTATUS, &user, sizeof(user));
 }
 
 uint64_t inject_arch_instruction(const struct inject_registers *registers)
@@ -285,7 +275,8 @@ uint64_t inject_arch_thread_pointer(pid_t tid, const struct inject_registers *re
 	uint64_t pointer[2];
 
 	(void)registers;
-	return regset_read(tid, NT_ARM_TLS, pointer, sizeof(pointer)) < (ssize_t)sizeof(pointer[0])
+	return arm64_regset_read(tid, NT_ARM_TLS, pointer, sizeof(pointer)) <
+			       (ssize_t)sizeof(pointer[0])
 		       ? 0
 		       : pointer[0];
 }
@@ -298,52 +289,46 @@ int inject_arch_check(pid_t tid, const struct inject_registers *registers, const
 	(void)registers;
 	(void)status;
 	/* Any system call ends streaming mode, and its registers are lost. */
-	if (regset_read(tid, NT_ARM_SSVE, &streaming, sizeof(streaming)) ==
+	if (arm64_regset_read(tid, NT_ARM_SSVE, &streaming, sizeof(streaming)) ==
 		    (ssize_t)sizeof(streaming) &&
 	    (streaming.flags & SVE_PT_REGS_MASK) == SVE_PT_REGS_SVE)
 		return -EOPNOTSUPP;
 	/* A return to where no call came from is a fault there. */
-	if (regset_read(tid, NT_ARM_GCS, shadow_stack, sizeof(shadow_stack)) > 0 &&
+	if (arm64_regset_read(tid, NT_ARM_GCS, shadow_stack, sizeof(shadow_stack)) > 0 &&
 	    shadow_stack[0] & GCS_ENABLED)
 		return -EOPNOTSUPP;
 	return 0;
 }
 
-/* Most wrappers say the number of their call right before it. */
-static int64_t number_of_wrapper(const struct inject_thread *thread, uint64_t call)
-{
-	uint32_t text[WRAPPER_INSTRUCTIONS];
-
-	if (pread(thread->memory_fd, text, sizeof(text), (off_t)(call - sizeof(text))) !=
-	    (ssize_t)sizeof(text))
-		return -1;
-	for (size_t i = WRAPPER_INSTRUCTIONS; i-- > 0;) {
-		uint32_t without = text[i] & (uint32_t)MOV_MASK;
-
-		if (without == MOV_X8 || without == MOV_W8)
-			return text[i] >> 5 & 0xffff;
-	}
-	return -1;
-}
+/* Those that go on with what is left of a time-out, as restart_syscall. */
+static const struct restart_calls timed_calls = {
+	.nanosleep = __NR_nanosleep,
+	.clock_nanosleep = __NR_clock_nanosleep,
+	.futex = __NR_futex,
+	.poll = -1,
+	.time_bytes = 8,
+};
 
 /* Whether a system call has ended with one of the errors that no program sees. */
 static bool is_restarted(int64_t error)
 {
-	return error == RESTART_SYS || error == RESTART_NO_INTR || error == RESTART_NO_HAND ||
+	return error == RESTART_SYS || error == RESTART_NO_INTR || error == ARM64_RESTART_NO_HAND ||
 	       error == RESTART_BLOCK;
 }
 
 int inject_arch_look(const struct inject_thread *thread, struct inject_registers *registers)
 {
 	struct user_regs_struct user = user_of(registers);
-	struct extra extra = { .number = (uint32_t)user.regs[8] };
+	int64_t number = (int64_t)user.regs[8];
+	struct extra extra = {};
+	uint64_t arguments[4];
 	uint32_t instruction;
 	int64_t error = 0;
 	int r;
 
 	if (pread(thread->memory_fd, &instruction, sizeof(instruction), (off_t)user.pc) !=
 		    (ssize_t)sizeof(instruction) ||
-	    instruction != SVC || !IS_IN(waiting_calls, user.regs[8]))
+	    instruction != ARM64_SVC || !ARM64_IS_IN(waiting_calls, user.regs[8]))
 		return 0;
 	r = inject_thread_run(thread, PTRACE_SYSCALL);
 	if (r == 0) {
@@ -366,13 +351,17 @@ int inject_arch_look(const struct inject_thread *thread, struct inject_registers
 	if (r < 0)
 		return r;
 	if (error == RESTART_BLOCK) {
-		if (extra.number == __NR_restart_syscall)
-			extra.number = (uint32_t)number_of_wrapper(thread, user.pc);
 		user = user_of(registers);
+		for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++)
+			arguments[i] = user.regs[i];
+		if (number == __NR_restart_syscall)
+			number = restart_call_of(thread->memory_fd, sizeof(uint64_t), &timed_calls,
+						 1, arguments);
 		user.regs[8] = __NR_restart_syscall;
 		set_user(registers, &user);
 	}
 	extra.error = (int32_t)error;
+	extra.number = number;
 	set_extra(registers, &extra);
 	return 0;
 }
@@ -393,7 +382,7 @@ struct sve {
 /* 1 there are some, 0 the short vector registers are all, or a negative errno. */
 static int sve_read(pid_t tid, struct sve *ret_sve)
 {
-	ssize_t n = regset_read(tid, NT_ARM_SVE, ret_sve->bytes, sizeof(ret_sve->bytes));
+	ssize_t n = arm64_regset_read(tid, NT_ARM_SVE, ret_sve->bytes, sizeof(ret_sve->bytes));
 
 	if (n == -ESRCH)
 		return -ESRCH;
@@ -455,11 +444,11 @@ int inject_arch_frame(const struct inject_thread *thread, const struct inject_re
 	extra.has_sve = r == 1;
 	if (extra.error == RESTART_BLOCK) {
 		/* A signal return forgets what was left of a time-out, so the call is made anew. */
-		if (!IS_IN(timed_calls, extra.number))
+		if (extra.number < 0)
 			return -EBUSY;
-		user.regs[8] = extra.number;
+		user.regs[8] = (unsigned long long)extra.number;
 	}
-	if (regset_read(thread->tid, NT_FPREGSET, &vectors, sizeof(vectors)) < 0)
+	if (arm64_regset_read(thread->tid, NT_FPREGSET, &vectors, sizeof(vectors)) < 0)
 		return -errno;
 	frame = calloc(1, sizeof(*frame));
 	if (!frame)
@@ -560,7 +549,7 @@ int inject_arch_enter(const struct inject_thread *thread, const struct inject_co
 	if (r != 0)
 		return r;
 	user = user_of(&inside);
-	if (user.pc != code->call + CALL_BYTES)
+	if (user.pc != code->call + ARM64_CALL_BYTES)
 		return -EOPNOTSUPP;
 	user.pc = code->call;
 	/* At a system call this one tells a tracer which end of it that is. */
@@ -618,7 +607,7 @@ static int leave_interrupted(const struct inject_thread *thread,
 	if (r != 0)
 		return r;
 	user.regs[0] = (unsigned long long)extra.error;
-	user.pc += CALL_BYTES;
+	user.pc += ARM64_CALL_BYTES;
 	set_user(&after, &user);
 	/* However it goes on from a stop, by the death of its tracer too, it passes where that is seen. */
 	r = inject_arch_set(thread->tid, &after);
@@ -642,10 +631,4 @@ int inject_arch_leave(const struct inject_thread *thread, const struct inject_re
 			r = inject_thread_hold(thread);
 	}
 	return r;
-}
-
-int inject_arch_mend(pid_t tid)
-{
-	(void)tid;
-	return 0;
 }
