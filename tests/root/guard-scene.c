@@ -93,6 +93,8 @@ ssize_t __wrap_vector_advise(int pidfd, bool is_self, const struct iovec *ranges
 {
 	struct scene *scene = current;
 
+	if (!scene)
+		return __real_vector_advise(pidfd, is_self, ranges, count, advice);
 	if (scene->look)
 		scene->look(scene);
 	if (scene->hook_call == EVERY_CALL || (int)scene->call_count == scene->hook_call)
@@ -116,9 +118,10 @@ int __wrap_select_again(const struct origin *origin, const struct memhint_map *m
 {
 	int r = __real_select_again(origin, map, pages, start, end, ranges);
 
-	if (current->hook_look != NOTHING)
+	if (current && current->hook_look != NOTHING) {
 		child_tell(&current->child, (int)current->hook_look);
-	current->hook_look = NOTHING;
+		current->hook_look = NOTHING;
+	}
 	return r;
 }
 
@@ -150,6 +153,7 @@ void scene_end(struct scene *scene)
 	memhint_map_close(scene->map);
 	memhint_process_close(scene->process);
 	child_end(&scene->child);
+	current = NULL;
 }
 
 uint64_t part_start(const struct scene *scene, size_t part)
@@ -197,5 +201,5 @@ char target_state(const struct scene *scene)
 {
 	struct memhint_process_stat stat;
 
-	return memhint_process_stat(scene->process, &stat) == 0 ? stat.state : '?';
+	return memhint_process_stat(scene->process, &stat) == 0 ? (char)stat.state : '?';
 }

@@ -249,6 +249,10 @@ static void test_follow_before(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *name = cases[i].name;
 
+		if (cases[i].what == REPLACE_LAST && !is_exact) {
+			skip_one(name, "a fingerprint cannot see it");
+			continue;
+		}
 		scene_begin(&scene, MADV_COLD);
 		is(child_tell(&scene.child, (int)cases[i].what), 0, "before the run: %s", name);
 		is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0,
