@@ -147,12 +147,15 @@ with Target("anon=16777216", "anon=16777216") as target:
     equal(one["map_changed"], True, "none: the result says that the map changed", one)
 
 with Target("anon=16777216", "anon=16777216") as target:
+    before = referenced(target.pid)
     process = begin(target, "--guard", "cookie")
+    while referenced(target.pid) >= before:  # until something was done
+        os.sched_yield()
     target.tell("map")
     result = finish(process)
     one = result.json()["targets"][0]
-    ok(result.status in (3, 5) and one["error"] == "ESTALE" and one["map_changed"] and sums_up(one), "cookie: it ends", result)
-    equal(result.status, 3 if one["bytes"]["advised"] else 5, "cookie: with 3 if something was done, else 5", result)
+    ok(result.status == 3 and one["error"] == "ESTALE" and one["map_changed"] and one["bytes"]["advised"] > 0
+       and sums_up(one), "cookie: it ends, partly done", result)
     ok(one["skipped_by_reason"].get("changed", 0) > 16 * MIB, "cookie: what is left is skipped as changed", one)
     ok("changed its mappings" in result.err and "--guard follow" in result.err and "--guard freeze" in result.err,
        "cookie: what changed, and what to do next", result)
