@@ -189,7 +189,8 @@ static bool allows(const struct injector *injector, uint32_t number, uint64_t ad
 		.instruction_pointer = address,
 	};
 
-	memcpy(data.args, arguments, count * sizeof(*arguments));
+	if (count)
+		memcpy(data.args, arguments, count * sizeof(*arguments));
 	return seccomp_filters_allow(&injector->filters, &data);
 }
 
@@ -306,11 +307,10 @@ static int prepare(struct injector *injector, pid_t tid)
 	return r;
 }
 
-/* The first thread that can be used, from number @first on. */
-static int choose_thread(struct injector *injector, size_t first)
+/* The first thread that can be used, from number @first on. @result: the error if there are none. */
+static int choose_thread(struct injector *injector, size_t first, int result)
 {
 	struct trace *trace = injector->trace;
-	int result = trace->count ? -EOPNOTSUPP : -ESRCH;
 
 	if (process_is_frozen(injector->process))
 		return -EBUSY;
@@ -326,9 +326,11 @@ static int choose_thread(struct injector *injector, size_t first)
 		forget_thread(injector);
 		if (r == -ENOMEM)
 			return r;
-		/* One that may do later says more than one that never will. */
-		if (r != -EOPNOTSUPP)
+		/* One that may do later says more than one that never will, or is no more. */
+		if (r != -EOPNOTSUPP && r != -ESRCH)
 			result = -EBUSY;
+		else if (result == -ESRCH)
+			result = r;
 	}
 	return process_is_ending(injector->process) ? -ESRCH : result;
 }
@@ -336,7 +338,7 @@ static int choose_thread(struct injector *injector, size_t first)
 int inject_begin(struct injector *injector, struct trace *trace)
 {
 	injector->trace = trace;
-	return choose_thread(injector, 0);
+	return choose_thread(injector, 0, -ESRCH);
 }
 
 static int resume(const struct injector *injector, enum __ptrace_request request, int signal)
@@ -527,13 +529,13 @@ static int run_call(struct injector *injector)
 /* Until there is a thread whose filters let this very call through. */
 static int be_ready(struct injector *injector, const uint64_t arguments[3])
 {
-	int r = injector->state == STATE_IDLE ? choose_thread(injector, 0) : 0;
+	int r = injector->state == STATE_IDLE ? choose_thread(injector, 0, -ESRCH) : 0;
 
 	while (r == 0 && !allows_advice(injector, arguments)) {
 		if (injector->state != STATE_READY)
 			return -EOPNOTSUPP;
 		leave_thread(injector, true);
-		r = choose_thread(injector, injector->index + 1);
+		r = choose_thread(injector, injector->index + 1, -EOPNOTSUPP);
 	}
 	if (r < 0)
 		return r;
