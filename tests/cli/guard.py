@@ -18,6 +18,10 @@ DESTRUCTIVE = ("dontneed", "free", "remove", "dontfork", "wipeonfork")
 # So slow that there is time to do something meanwhile.
 SLOW = ("--rate", "1M", "--json", "--verbose", "--only", "anon")
 
+# Patterns find the targets of other runs, too, so names are of this one.
+GROUP = f"mh-grp{os.getpid()}"
+GUARDED = f"mh-gua{os.getpid()}"
+
 if os.geteuid() != 0:
     print("1..0 # SKIP giving advice needs root")
     raise SystemExit(0)
@@ -66,12 +70,12 @@ for advice in DESTRUCTIVE:
         complains(2, "--guard freeze or --guard cookie", "advise", advice, "--destructive", "--guard", guard, "1")
     complains(2, "add --destructive", "advise", advice, "--guard", "freeze", "1")
 
-with Target("anon=4194304", "comm=memhint-gua") as target, Target("anon=65536", "comm=memhint-gua") as other:
+with Target("anon=4194304", f"comm={GUARDED}") as target, Target("anon=65536", f"comm={GUARDED}") as other:
     now = cookie(target.pid)
     for guard in ("none", "follow", "freeze"):
         complains(2, "--cookie means --guard cookie", "cold", "--cookie", now, "--guard", guard, target.pid)
     complains(2, "of one process", "cold", "--cookie", now, target.pid, other.pid)
-    complains(2, "of one process", "cold", "--cookie", now, "--comm", "memhint-gua")
+    complains(2, "of one process", "cold", "--cookie", now, "--comm", GUARDED)
     result = run("cold", "--destructive", target.pid)
     ok(result.status == 0 and "destroys nothing" in result.err, "--destructive that is not needed is said to be so", result)
 
@@ -222,9 +226,9 @@ with Target("anon=16777216") as target:
 
 # === several as one =============================================================================
 
-with Target("anon=16777216", "comm=memhint-grp") as first, Target("anon=16777216", "comm=memhint-grp") as second:
+with Target("anon=16777216", f"comm={GROUP}") as first, Target("anon=16777216", f"comm={GROUP}") as second:
     child = first.tell("child")["child"]
-    for name, args in (("two PIDs", (first.pid, second.pid)), ("a pattern", ("--comm", "memhint-grp")),
+    for name, args in (("two PIDs", (first.pid, second.pid)), ("a pattern", ("--comm", GROUP)),
                        ("children", ("--children", first.pid))):
         members = {"two PIDs": {first.pid, second.pid}, "children": {first.pid, child}}.get(
             name, {first.pid, second.pid, child})
@@ -242,6 +246,8 @@ with Target("anon=16777216", "comm=memhint-grp") as first, Target("anon=16777216
         value = result.json()
         equal((result.status, {t["pid"] for t in value["targets"] if t["was_frozen"] and t["frozen_usec"]}),
               (0, members), f"{name}: done, and each stood still", result)
+        dry = run("cold", "--json", "--dry-run", "--guard", "freeze", *args)
+        equal((dry.status, {t["frozen_usec"] for t in dry.json()["targets"]}), (0, {0}), f"{name}: --dry-run stops nobody", dry)
         process = start("cold", *SLOW, "--guard", "freeze", *args)
         for pid in members:
             wait_for_state(pid, "t")
