@@ -57,6 +57,7 @@ static void print_run(const char *name, const struct chaos_account *account)
 		{ "changed_bytes", account->changed_bytes },
 		{ "execs_seen", account->execs_seen },
 		{ "exits_seen", account->exits_seen },
+		{ "timeouts", account->timeouts },
 		{ "other_errors", account->errors },
 		{ "held_back", account->held_back },
 		{ "frozen_usec", account->frozen_usec },

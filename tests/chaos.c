@@ -240,6 +240,8 @@ static void outcome_account(struct run *run, struct target *target, int r)
 		target_again(target, run->account);
 	} else if (r == -ESRCH) {
 		run->account->execs_seen++;
+	} else if (r == -ETIMEDOUT) {
+		run->account->timeouts++;
 	} else if (r < 0 && r != -ESTALE) {
 		run->account->errors++;
 		if (!run->account->first_error)

@@ -44,7 +44,8 @@ struct chaos_account {
 	uint64_t frozen_usec;
 	uint64_t execs_seen;
 	uint64_t exits_seen;
-	uint64_t errors; /* other than these */
+	uint64_t timeouts; /* -ETIMEDOUT: it did not come to a stop soon enough */
+	uint64_t errors;   /* other than these */
 	int first_error;
 
 	uint64_t canaries;

@@ -113,16 +113,17 @@ struct memhint_result {
 	struct memhint_usage after;
 	uint64_t syscalls; /* advice calls */
 	uint64_t elapsed_usec;
-	uint64_t longest_call_usec;
-	uint64_t retries; /* after EAGAIN, EINTR and the like */
-	bool measured;	  /* before and after hold numbers */
-	bool map_changed; /* seen to change while the run lasted */
-	bool exec_seen;	  /* the target replaced its address space */
-	bool was_frozen;  /* stood still all the while, by this run or by somebody else */
+	uint64_t longest_call_usec; /* INJECT: of the longest batch */
+	uint64_t retries;	    /* after EAGAIN, EINTR and the like */
+	bool measured;		    /* before and after hold numbers */
+	/* Seen to change since the selection or meanwhile; without a guard where cookies are exact. */
+	bool map_changed;
+	bool exec_seen;	 /* the target replaced its address space */
+	bool was_frozen; /* stood still all the while, by this run or by somebody else */
 	bool reserved_flags[4];
 	uint32_t via;	      /* enum memhint_via: KERNEL or INJECT; AUTO: no call was made */
 	uint32_t looks;	      /* guard FOLLOW: how often a part was selected again */
-	uint64_t frozen_usec; /* how long the target was kept from running, in all */
+	uint64_t frozen_usec; /* how long this run kept the target from running, in all */
 	uint64_t reserved[6];
 };
 
@@ -143,7 +144,9 @@ struct memhint_result {
  * counts as requested. COOKIE compares before each call and after the last: a change before the first
  * is -ESTALE and nothing done; one later is -ESTALE with what was done in the result and the rest
  * MEMHINT_SKIP_CHANGED. FREEZE keeps the target from running all the while; if it had changed before it
- * stood still, the ranges are selected again, or, if they were made by hand, refused with -ESTALE.
+ * stood still, the ranges are selected again, or, if they were made by hand, refused with -ESTALE (which
+ * takes options.map to be told). A process that shares the memory is not stopped: what it changes is
+ * -ESTALE. COLLAPSE moves an exact cookie by itself, so around its calls fingerprints are compared.
  *
  * By way of INJECT any advice that madvise(2) knows can be given. The target stands still for each batch
  * of calls, and compares with the cookie are made while it does. Advice that is

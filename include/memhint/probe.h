@@ -42,7 +42,8 @@ enum memhint_feature {
  * Context: any thread; blocks for some milliseconds the first time (BPF: up to 50).
  * Return: 0 it works; a negative errno: why not (-ENOSYS, -EOPNOTSUPP, -ENOTTY, -EINVAL the kernel lacks
  * it; -EPERM, -EACCES the right is missing; -ENOENT memhint was built or installed without it; -EPROTO
- * what is installed is of another version; -EMFILE, -ENFILE, -ENOMEM). Since: 0.1.
+ * what is installed is of another version; -ENODATA there is nothing to tell it by, such as a cgroup;
+ * -EMFILE, -ENFILE, -ENOMEM). Since: 0.1.
  */
 int memhint_probe(enum memhint_feature feature);
 

@@ -87,6 +87,8 @@ static const char *reason(int error)
 		return "the right is missing";
 	case -ENOENT:
 		return "it is not installed";
+	case -ENODATA:
+		return "there is none to tell it by; the root group has no freezer";
 	case -EPROTO:
 		return "what is installed is of another version";
 	case -ENOSYS:
@@ -266,16 +268,6 @@ static void check_cgroup2(struct doctor *doctor)
 		    "the memory controller is bound to cgroup v1 or switched off: boot with "
 		    "systemd.unified_cgroup_hierarchy=1, or cgroup_enable=memory",
 		    "the memory controller is not there");
-	r = machine_cgroup2_freezes(mount);
-	if (r == 1)
-		add(doctor, "cgroup2_freezer", CHECK_OK, NULL, "groups can be frozen");
-	else if (r == 0)
-		add(doctor, "cgroup2_freezer", CHECK_LIMITED, "needs Linux 5.2",
-		    "groups cannot be frozen");
-	else
-		add(doctor, "cgroup2_freezer", CHECK_LIMITED,
-		    "the root group cannot be frozen, so only a group below it shows whether others can",
-		    "cannot be told: there is no group yet");
 }
 
 static void check_huge_pages(struct doctor *doctor)

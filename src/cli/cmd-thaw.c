@@ -230,20 +230,22 @@ static int find_thawed(struct thawer *thawer)
 static int thaw_record(const struct frozen *record)
 {
 	struct memhint_process *process;
-	int r = 0;
+	int r = record->pid ? memhint_process_open_unique(record->pid, record->id, &process)
+			    : -ESRCH;
 
-	if (record->cgroup)
-		process = open_member(record->cgroup);
-	else
-		r = memhint_process_open_unique(record->pid, record->id, &process);
+	/* It has ended, others of its group may not have. */
+	if ((r == -ESRCH || r == -ESTALE) && record->cgroup &&
+	    (process = open_member(record->cgroup)))
+		r = 0;
 	/* Of whom nobody is left there is nothing to be kept; that is forgotten afterwards. */
-	if (r == -ESRCH || r == -ESTALE || (record->cgroup && !process))
+	if (r == -ESRCH || r == -ESTALE)
 		return 0;
 	if (r < 0)
 		return r;
 	r = memhint_thaw(process, record->directory);
 	memhint_process_close(process);
-	return r;
+	/* A group may just have been thawed through another of its members. */
+	return r == -ENOENT && record->cgroup ? 0 : r;
 }
 
 static int thaw_all(struct thawer *thawer)
@@ -257,14 +259,10 @@ static int thaw_all(struct thawer *thawer)
 		if (!record->is_kept)
 			continue;
 		count++;
-		/* Members of a group run again with it. */
-		thawer->errors[i] = record->way == MEMHINT_FREEZE_CGROUP && !record->cgroup
-					    ? 0
-					    : thaw_record(record);
+		thawer->errors[i] = thaw_record(record);
 		if (thawer->errors[i] == 0)
 			continue;
-		log_error("%s could not be thawed: %s",
-			  record->cgroup ? record->cgroup : record->comm,
+		log_error("process %d (%s) could not be thawed: %s", record->pid, record->comm,
 			  memhint_error_help(thawer->errors[i]));
 		status = target_status(thawer->errors[i]);
 	}

@@ -70,7 +70,7 @@ static int add(const struct memhint_frozen *record, void *userdata)
 			return -ENOMEM;
 	}
 	list->count++;
-	if (item->cgroup) {
+	if (!item->pid) {
 		item->is_gone = !is_there(item->cgroup);
 		return 0;
 	}

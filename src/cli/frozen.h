@@ -12,7 +12,7 @@
 /* Where records of this user's freezes are to be; NULL: where the library has them. */
 const char *frozen_directory(void);
 
-/* One process, or one control group. */
+/* One process, or a control group of which no process is recorded. */
 struct frozen {
 	pid_t pid; /* 0: it is a group */
 	uint64_t id;
@@ -21,7 +21,7 @@ struct frozen {
 	bool is_orphan;
 	bool is_gone;  /* that process has ended, that group was removed */
 	char comm[64]; /* "" if it is gone, and of groups */
-	char *cgroup;  /* the path of a group; NULL: it is a process */
+	char *cgroup;  /* the path of the group that is frozen, or NULL */
 	const char *directory;
 };
 

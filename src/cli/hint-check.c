@@ -117,11 +117,17 @@ static int check_range(const struct hint *hint, const struct target *target)
 	return r;
 }
 
+/* Whether it may be stopped at all, whatever rights there are. */
+static int check_kin(const struct hint *hint, const struct target *target)
+{
+	return hint->guard == MEMHINT_GUARD_FREEZE && !hint->force &&
+			       kin_of(target->process) != KIN_NONE
+		       ? -EDEADLK
+		       : 0;
+}
+
 static int check_guard(const struct hint *hint, const struct target *target)
 {
-	if (hint->guard == MEMHINT_GUARD_FREEZE && !hint->force &&
-	    kin_of(target->process) != KIN_NONE)
-		return -EDEADLK;
 	if (hint->guard == MEMHINT_GUARD_FREEZE)
 		return check_trace(target);
 	return hint->cookie ? memhint_cookie_check(target->process, hint->cookie) : 0;
@@ -129,6 +135,10 @@ static int check_guard(const struct hint *hint, const struct target *target)
 
 void hint_check_target(const struct hint *hint, struct hint_outcome *outcome)
 {
+	outcome->stage = HINT_GUARD;
+	outcome->error = check_kin(hint, outcome->target);
+	if (outcome->error != 0)
+		return;
 	outcome->stage = HINT_RIGHT;
 	outcome->error = check_right(hint, outcome->target);
 	if (outcome->error != 0)
@@ -257,7 +267,7 @@ static bool refused(const struct hint *hint, const struct hint_outcome *outcome)
 			"the same user and kernel.yama.ptrace_scope=0, or CAP_SYS_PTRACE; run as root",
 			pid, target->stat.comm);
 	else if (outcome->error == -EPERM && hint->via == MEMHINT_VIA_AUTO &&
-		 memhint_probe(MEMHINT_FEATURE_INJECT) == 0 && check_inject(target) == 0)
+		 check_inject(target) == 0)
 		log_error(
 			"process %d (%s): %s; --via inject needs none for a process that you may trace",
 			pid, target->stat.comm, memhint_error_help(outcome->error));

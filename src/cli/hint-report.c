@@ -294,7 +294,6 @@ static void say_failures(const struct hint_run *run)
 					    ? "; more failed, --verbose lists them"
 					    : "");
 		}
-		say_changes(outcome);
 	}
 }
 
@@ -332,13 +331,14 @@ int hint_report(const struct hint_run *run)
 {
 	if (run->hint->json) {
 		report_json(run);
-		return 0;
-	}
-	if (report_table(run) < 0) {
+	} else if (report_table(run) < 0) {
 		log_error("out of memory");
 		return EXIT_FAILURE;
 	}
 	fflush(stdout); /* what follows on stderr comes after it on a terminal */
-	say_failures(run);
+	if (!run->hint->json)
+		say_failures(run);
+	for (size_t i = 0; i < run->list.count; i++)
+		say_changes(&run->outcomes[i]);
 	return 0;
 }

@@ -206,8 +206,11 @@ static int advise_all(struct advising *advising, int r)
 		run_skip_rest(run, MEMHINT_SKIP_CANCELLED);
 	else if (r < 0)
 		run_skip_rest(run, MEMHINT_SKIP_STOPPED);
-	/* Advice given after the last look went to the new address space, if there is one. */
-	if (r == 0 && !run_target_is_same(run))
+	/*
+	 * Advice given after the last look went to the new address space, if there is one; and in one
+	 * that is just being made or given back there is no code to run advice with.
+	 */
+	if ((r == 0 || r == -EOPNOTSUPP) && !run_target_is_same(run))
 		r = -ESRCH;
 	if (r == -EDQUOT)
 		r = 0;
@@ -287,6 +290,8 @@ static int advising_begin(struct advising *advising)
 	r = pages_open(run->process, MEMHINT_PAGES_AUTO, run->pacer.gap_usec != 0, &run->pages);
 	if (r == -ESRCH)
 		return r;
+	if (r < 0 && run->options.guard != MEMHINT_GUARD_NONE && run->ranges->origin)
+		return r; /* they may have to be selected again */
 	if (r < 0)
 		run->pages.fd = -1; /* no measuring, then; the kernel decides about the advice */
 	if (map && !memhint_map_is_current(map))

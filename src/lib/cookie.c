@@ -34,6 +34,7 @@
 struct cookie_keep {
 	const struct bpf_room *room;
 	struct bpf_room_watch *watch;
+	bool no_watch; /* it was tried, and one handle gives one kind */
 	int marks_fd;
 	struct maps_buffer buffer;
 };
@@ -171,6 +172,8 @@ static int keep_watch(struct memhint_process *process, struct cookie_keep *keep)
 
 	if (keep->watch)
 		return 0;
+	if (keep->no_watch)
+		return -EOPNOTSUPP;
 	r = bpf_door_open(&room);
 	if (r == 0) {
 		r = room->watch_load(way);
@@ -180,12 +183,15 @@ static int keep_watch(struct memhint_process *process, struct cookie_keep *keep)
 		}
 	}
 	if (r < 0)
-		return error_may_pass(r) ? r : -EOPNOTSUPP;
-	r = room->watch_open(way, &target, &keep->watch);
-	if (r < 0)
-		return r == -EPERM ? -EOPNOTSUPP : r; /* of bpf(2); that of ptrace is -EACCES */
-	keep->room = room;
-	return 0;
+		r = error_may_pass(r) ? r : -EOPNOTSUPP;
+	else
+		r = room->watch_open(way, &target, &keep->watch);
+	if (r == -EPERM) /* of bpf(2); that of ptrace is -EACCES */
+		r = -EOPNOTSUPP;
+	keep->no_watch = r == -EOPNOTSUPP;
+	if (r == 0)
+		keep->room = room;
+	return r;
 }
 
 /* -EAGAIN its mappings are being changed just now. */

@@ -221,6 +221,32 @@ int freezer_wait(const struct freezer *freezer, uint64_t deadline_usec)
 	}
 }
 
+int freezer_probe(void)
+{
+	_cleanup_free_ char *point = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_close_ int mount = open_mount(&point);
+	struct dirent *entry;
+	int fd;
+
+	if (mount < 0)
+		return mount;
+	fd = fd_opendir_at(mount, ".", &dir);
+	if (fd < 0)
+		return fd;
+	while ((entry = readdir(dir))) {
+		char path[300];
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/cgroup.freeze", entry->d_name);
+		if (faccessat(fd, path, W_OK, AT_EACCESS) < 0)
+			return errno == ENOENT ? -EOPNOTSUPP : -errno;
+		return 0;
+	}
+	return 0;
+}
+
 struct members {
 	pid_t *pids;
 	size_t count;

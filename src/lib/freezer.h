@@ -17,6 +17,12 @@ struct freezer {
 /* The cgroup of a process, by its /proc/PID directory. -EOPNOTSUPP cgroup v2 is not mounted. */
 int freezer_open_process(int dirfd, struct freezer *ret_freezer);
 
+/*
+ * Whether cgroups can be frozen: 0 or a negative errno. The root has no freezer; where there is no cgroup
+ * below it, nothing speaks against it, which is taken for a yes.
+ */
+int freezer_probe(void);
+
 /* By its path below the mount. -ENOENT it is gone. */
 int freezer_open_path(const char *path, struct freezer *ret_freezer);
 

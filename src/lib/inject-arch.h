@@ -150,6 +150,9 @@ int inject_arch_restore(const struct inject_thread *thread,
 			const struct inject_registers *registers,
 			const struct inject_registers *call);
 
+/* Whether it has all of them then, so that the frame is not needed any more. */
+bool inject_arch_restores_all(const struct inject_registers *call);
+
 /* Out of the end of a call to where it is held, with its own registers. 0, 1 or a negative errno. */
 int inject_arch_leave(const struct inject_thread *thread, const struct inject_registers *registers,
 		      const struct inject_registers *call);

@@ -580,6 +580,11 @@ int inject_arch_restore(const struct inject_thread *thread,
 	return r < 0 ? r : inject_arch_set(thread->tid, &own);
 }
 
+bool inject_arch_restores_all(const struct inject_registers *call)
+{
+	return !extra_of(call).has_sve;
+}
+
 /* Out of a system call with the error that its own one had. */
 static int leave_interrupted(const struct inject_thread *thread,
 			     const struct inject_registers *registers,

@@ -2,8 +2,10 @@
 #include "inject-code.h"
 
 #include "cleanup.h"
+#include "exec-marks.h"
 #include "fd.h"
 #include "maps-file.h"
+#include "procfile.h"
 #include "process-internal.h"
 #include "procfile.h"
 
@@ -158,7 +160,7 @@ static int find(const struct memhint_process *process, const struct inject_abi *
 	return 0;
 }
 
-int inject_code_find(const struct memhint_process *process, const struct inject_abi **ret_abi,
+static int find_code(const struct memhint_process *process, const struct inject_abi **ret_abi,
 		     struct inject_code *ret_code)
 {
 	int dirfd = memhint_process_dirfd(process), r;
@@ -179,6 +181,34 @@ int inject_code_find(const struct memhint_process *process, const struct inject_
 			  before.env_start == after.env_start;
 	} while (!is_same);
 	return r;
+}
+
+int inject_code_find(const struct memhint_process *process, const struct inject_abi **ret_abi,
+		     struct inject_code *ret_code)
+{
+	_cleanup_close_ int marks_fd = exec_marks_open(process);
+	struct exec_marks before = {}, after = {};
+	struct proc_stat stat;
+	int r;
+
+	if (marks_fd < 0)
+		return marks_fd;
+	r = exec_marks_read(marks_fd, &before);
+	if (r < 0)
+		return r;
+	r = find_code(process, ret_abi, ret_code);
+	if (r != -EOPNOTSUPP)
+		return r;
+	/*
+	 * A new address space gets its code only after it has taken the place of the old one, and its
+	 * marks last of all; the first thread loses it early in an exit or in an exec by another.
+	 */
+	if (exec_marks_read(marks_fd, &after) < 0 || !after.start_code ||
+	    !exec_marks_are_same(&before, &after) ||
+	    proc_stat_read(memhint_process_dirfd(process), &stat) < 0 ||
+	    stat.flags & PROC_FLAG_EXITING)
+		return -ESRCH;
+	return -EOPNOTSUPP;
 }
 
 bool inject_code_is_there(int memory_fd, const struct inject_code *code)

@@ -93,6 +93,11 @@ int inject_arch_restore(const struct inject_thread *thread,
 	return -EOPNOTSUPP;
 }
 
+bool inject_arch_restores_all(const struct inject_registers *call)
+{
+	return true;
+}
+
 int inject_arch_leave(const struct inject_thread *thread, const struct inject_registers *registers,
 		      const struct inject_registers *call)
 {

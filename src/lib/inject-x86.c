@@ -371,6 +371,11 @@ int inject_arch_restore(const struct inject_thread *thread,
 	return inject_arch_set(thread->tid, registers);
 }
 
+bool inject_arch_restores_all(const struct inject_registers *call)
+{
+	return true;
+}
+
 int inject_arch_leave(const struct inject_thread *thread, const struct inject_registers *registers,
 		      const struct inject_registers *call)
 {

@@ -55,8 +55,10 @@ struct injector {
 	struct inject_code code;
 	enum state state;
 	struct trace *trace;
+	size_t index; /* of the thread, in it */
 	struct inject_thread thread;
 	struct seccomp_filters filters;
+	struct stack_room room;
 	struct inject_registers saved; /* as they are to be when it goes on */
 	struct inject_registers call;
 };
@@ -115,9 +117,19 @@ int inject_open(struct memhint_process *process, struct injector **ret_injector)
 static void forget_thread(struct injector *injector)
 {
 	seccomp_filters_done(&injector->filters);
+	stack_room_done(&injector->room);
 	closep(&injector->thread.memory_fd);
 	injector->thread = (struct inject_thread){ .memory_fd = -1 };
 	injector->state = STATE_IDLE;
+}
+
+/* The same of one that has its own registers and is held, and @is_over: does not need the frame any more. */
+static void leave_thread(struct injector *injector, bool is_over)
+{
+	if (is_over)
+		stack_room_restore(&injector->room, injector->thread.memory_fd);
+	ptrace(PTRACE_SETOPTIONS, injector->thread.tid, NULL, NULL);
+	forget_thread(injector);
 }
 
 /* A program may look at its system calls itself (prctl(2), PR_SET_SYSCALL_USER_DISPATCH). */
@@ -177,7 +189,8 @@ static bool allows(const struct injector *injector, uint32_t number, uint64_t ad
 		.instruction_pointer = address,
 	};
 
-	memcpy(data.args, arguments, count * sizeof(*arguments));
+	if (count)
+		memcpy(data.args, arguments, count * sizeof(*arguments));
 	return seccomp_filters_allow(&injector->filters, &data);
 }
 
@@ -236,27 +249,29 @@ static int write_frame(struct injector *injector)
 	const struct inject_thread *thread = &injector->thread;
 	struct stack_thread stack = {
 		.tid = thread->tid,
+		.memory_fd = thread->memory_fd,
 		.stack = inject_arch_stack(&injector->saved),
 		.thread_pointer = inject_arch_thread_pointer(thread->tid, &injector->saved),
 	};
 	struct inject_frame frame;
-	uint64_t mask, top;
-	ssize_t n;
+	uint64_t mask;
 	int r;
 
 	/* Of a call that waits with other signals blocked than usual: the usual ones. */
 	if (ptrace(PTRACE_GETSIGMASK, thread->tid, (void *)sizeof(mask), &mask) < 0)
 		return -errno;
-	r = stack_room_find(injector->process, &stack, inject_arch_frame_max(), &top);
+	r = stack_room_find(injector->process, &stack, inject_arch_frame_max() + stack_room_extra(),
+			    &injector->room);
 	if (r < 0)
 		return r;
-	r = inject_arch_frame(thread, &injector->saved, mask, &injector->code, top, &frame,
-			      &injector->call);
+	r = inject_arch_frame(thread, &injector->saved, mask, &injector->code, injector->room.top,
+			      &frame, &injector->call);
 	if (r < 0)
 		return r;
-	n = pwrite(thread->memory_fd, frame.data, frame.size, (off_t)frame.address);
+	r = stack_room_write(&injector->room, thread->memory_fd, frame.address, frame.data,
+			     frame.size);
 	free(frame.data);
-	return n == (ssize_t)frame.size ? 0 : -EBUSY;
+	return r;
 }
 
 static int prepare(struct injector *injector, pid_t tid)
@@ -292,29 +307,38 @@ static int prepare(struct injector *injector, pid_t tid)
 	return r;
 }
 
-int inject_begin(struct injector *injector, struct trace *trace)
+/* The first thread that can be used, from number @first on. @result: the error if there are none. */
+static int choose_thread(struct injector *injector, size_t first, int result)
 {
-	int result = trace->count ? -EOPNOTSUPP : -ESRCH;
+	struct trace *trace = injector->trace;
 
 	if (process_is_frozen(injector->process))
 		return -EBUSY;
-	injector->trace = trace;
-	for (size_t i = 0; i < trace->count; i++) {
+	for (size_t i = first; i < trace->count; i++) {
 		int r = trace->threads[i].is_held ? prepare(injector, trace->threads[i].tid)
 						  : -EBUSY;
 
 		if (r == 0) {
 			injector->state = STATE_READY;
+			injector->index = i;
 			return 0;
 		}
 		forget_thread(injector);
 		if (r == -ENOMEM)
 			return r;
-		/* One that may do later says more than one that never will. */
-		if (r != -EOPNOTSUPP)
+		/* One that may do later says more than one that never will, or is no more. */
+		if (r != -EOPNOTSUPP && r != -ESRCH)
 			result = -EBUSY;
+		else if (result == -ESRCH)
+			result = r;
 	}
 	return process_is_ending(injector->process) ? -ESRCH : result;
+}
+
+int inject_begin(struct injector *injector, struct trace *trace)
+{
+	injector->trace = trace;
+	return choose_thread(injector, 0, -ESRCH);
 }
 
 static int resume(const struct injector *injector, enum __ptrace_request request, int signal)
@@ -366,8 +390,8 @@ static int give_back(struct injector *injector, bool is_signal, int signal)
 			is_done = true;
 		}
 		if (r == 0 && stop == STOP_EVENT) {
-			ptrace(PTRACE_SETOPTIONS, injector->thread.tid, NULL, NULL);
-			break;
+			leave_thread(injector, inject_arch_restores_all(&injector->call));
+			return 0;
 		}
 		if (r == 0)
 			r = resume(injector, PTRACE_CONT, signal);
@@ -502,6 +526,24 @@ static int run_call(struct injector *injector)
 	return r;
 }
 
+/* Until there is a thread whose filters let this very call through. */
+static int be_ready(struct injector *injector, const uint64_t arguments[3])
+{
+	int r = injector->state == STATE_IDLE ? choose_thread(injector, 0, -ESRCH) : 0;
+
+	while (r == 0 && !allows_advice(injector, arguments)) {
+		if (injector->state != STATE_READY)
+			return -EOPNOTSUPP;
+		leave_thread(injector, true);
+		r = choose_thread(injector, injector->index + 1, -EOPNOTSUPP);
+	}
+	if (r < 0)
+		return r;
+	return arguments[0] > injector->abi->length_max || arguments[1] > injector->abi->length_max
+		       ? -ENOMEM
+		       : 0;
+}
+
 /* One call for one range: 0 or a negative errno. */
 static int advise_range(struct injector *injector, const struct iovec *range, int advice)
 {
@@ -511,17 +553,10 @@ static int advise_range(struct injector *injector, const struct iovec *range, in
 	for (int signals = 0; signals < SIGNAL_LIMIT;) {
 		struct inject_registers registers;
 		int64_t result;
-		int r = 0;
+		int r = be_ready(injector, arguments);
 
-		if (injector->state == STATE_IDLE)
-			r = inject_begin(injector, injector->trace);
 		if (r < 0)
 			return r;
-		if (arguments[0] > injector->abi->length_max ||
-		    arguments[1] > injector->abi->length_max)
-			return -ENOMEM;
-		if (!allows_advice(injector, arguments))
-			return -EOPNOTSUPP;
 		if (injector->state == STATE_READY) {
 			injector->state = STATE_CHANGED;
 			r = inject_arch_enter(&injector->thread, &injector->code, &injector->call);
@@ -567,15 +602,15 @@ ssize_t inject_advise(struct injector *injector, const struct iovec *ranges, siz
 void inject_end(struct injector *injector)
 {
 	bool is_changed = injector->state == STATE_CHANGED || injector->state == STATE_CALLED;
+	int r = 0;
 
 	if (injector->state == STATE_IDLE)
 		return;
+	if (is_changed)
+		r = inject_arch_leave(&injector->thread, &injector->saved, &injector->call);
 	/* 1: a signal came, with which the thread was given back. */
-	if (is_changed &&
-	    inject_arch_leave(&injector->thread, &injector->saved, &injector->call) == 1)
-		return;
-	ptrace(PTRACE_SETOPTIONS, injector->thread.tid, NULL, NULL);
-	forget_thread(injector);
+	if (r != 1)
+		leave_thread(injector, r == 0);
 }
 
 void inject_close(struct injector *injector)

@@ -164,7 +164,7 @@ static int read_list(struct memhint_map *map, struct map_reading *ret_reading)
 /* Reads everything into the spare list and, if the process is the same at the end, shows that. */
 static int map_fill(struct memhint_map *map)
 {
-	struct map_reading reading;
+	struct map_reading reading = {};
 	struct map_list old;
 	int r;
 

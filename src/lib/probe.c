@@ -2,7 +2,10 @@
 /* What this kernel lets this process do, found out by trying. */
 #include "bpf-door.h"
 #include "cleanup.h"
+#include "fd.h"
+#include "freezer.h"
 #include "cookie.h"
+#include "inject-arch.h"
 #include "page-size.h"
 #include "pages.h"
 #include "uapi.h"
@@ -14,9 +17,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -110,11 +117,10 @@ static int load_watch(void)
 	const struct bpf_room *room;
 	int r = bpf_door_open(&room);
 
-	if (r == 0)
-		r = room->watch_load(BPF_ROOM_RUN);
-	if (r < 0 && r != -ENOENT && r != -EPROTO)
-		r = room->watch_load(BPF_ROOM_SEQ);
-	return r;
+	if (r < 0)
+		return r;
+	r = room->watch_load(BPF_ROOM_RUN);
+	return r < 0 ? room->watch_load(BPF_ROOM_SEQ) : 0;
 }
 
 /* Other threads of the caller may map memory meanwhile: a fault must go unseen once, a change always. */
@@ -191,6 +197,37 @@ static int try_droppable(void)
 	return 0;
 }
 
+static bool has_capability(unsigned int number)
+{
+	char text[8192];
+	const char *line;
+
+	if (fd_read_file_at(AT_FDCWD, "/proc/self/status", text, sizeof(text)) < 0)
+		return false;
+	line = strstr(text, "\nCapEff:");
+	return line && strtoull(line + 8, NULL, 16) >> number & 1;
+}
+
+/*
+ * Nothing can be traced without stopping it, so the system call is tried on nobody: it finds no process 0
+ * unless something (a filter of seccomp) keeps it from looking. The rest is told by the rights. Source:
+ * Documentation/admin-guide/LSM/Yama.rst of the kernel.
+ */
+static int try_trace(void)
+{
+	char scope[16];
+
+	if (ptrace(PTRACE_SEIZE, 0, NULL, NULL) == 0)
+		return -EPROTO;
+	if (errno != ESRCH)
+		return -errno;
+	if (fd_read_file_at(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", scope, sizeof(scope)) <
+		    0 ||
+	    scope[0] == '0')
+		return 0; /* at least one's own processes */
+	return scope[0] != '3' && has_capability(CAP_SYS_PTRACE) ? 0 : -EPERM;
+}
+
 static int try_feature(enum memhint_feature feature)
 {
 	switch (feature) {
@@ -227,8 +264,11 @@ static int try_feature(enum memhint_feature feature)
 	case MEMHINT_FEATURE_EXACT_COOKIE:
 		return try_exact_cookie();
 	case MEMHINT_FEATURE_TRACE:
+		return try_trace();
 	case MEMHINT_FEATURE_CGROUP_FREEZER:
+		return freezer_probe();
 	case MEMHINT_FEATURE_INJECT:
+		return inject_arch_is_built() ? memhint_probe(MEMHINT_FEATURE_TRACE) : -EOPNOTSUPP;
 	default:
 		return -EINVAL;
 	}

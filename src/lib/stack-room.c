@@ -21,6 +21,21 @@
 /* The kernel lets no stack grow nearer to the mapping below it (mm/mmap.c, stack_guard_gap). */
 #define GUARD_GAP_BYTES (1ull << 20)
 
+/* Free below what is put there, so that a function which is called there does not come to the mark. */
+#define GAP_BYTES 512u
+#define AREA_LIMIT (1u << 20)
+
+/* At the beginning of the lowest page of what is put somewhere. */
+struct mark {
+	uint64_t magic[2];
+	uint64_t start; /* of the page */
+	uint64_t address;
+	uint64_t size;
+	uint64_t fingerprint; /* of what is at the address */
+};
+
+static const uint64_t mark_magic[2] = { 0x6d656d68696e7420, 0x73746163206d726b };
+
 struct search {
 	const struct stack_thread *thread;
 	uint64_t start, end;	/* the mapping that the stack pointer is in; 0: not seen */
@@ -110,6 +125,94 @@ static int find_touched(int pagemap, struct search *search, uint64_t *ret_touche
 	return 0;
 }
 
+static uint64_t fingerprint_of(const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+	uint64_t fingerprint = 0xcbf29ce484222325; /* FNV-1a */
+
+	for (size_t i = 0; i < size; i++)
+		fingerprint = (fingerprint ^ bytes[i]) * 0x100000001b3;
+	return fingerprint;
+}
+
+/* Where what was put at @start ends, if it is there still and unchanged; else @start. */
+static uint64_t skip_own(const struct stack_thread *thread, uint64_t start)
+{
+	_cleanup_free_ unsigned char *data = NULL;
+	struct mark mark;
+
+	if (pread(thread->memory_fd, &mark, sizeof(mark), (off_t)start) != (ssize_t)sizeof(mark) ||
+	    memcmp(mark.magic, mark_magic, sizeof(mark_magic)) != 0 || mark.start != start ||
+	    mark.address < start || mark.address - start > AREA_LIMIT || mark.size > AREA_LIMIT)
+		return start;
+	data = malloc(mark.size);
+	if (!data ||
+	    pread(thread->memory_fd, data, mark.size, (off_t)mark.address) != (ssize_t)mark.size ||
+	    fingerprint_of(data, mark.size) != mark.fingerprint)
+		return start;
+	return mark.address + mark.size;
+}
+
+size_t stack_room_extra(void)
+{
+	return (size_t)page_size() + GAP_BYTES;
+}
+
+void stack_room_done(struct stack_room *room)
+{
+	free(room->old);
+	*room = (struct stack_room){};
+}
+
+static int keep_old(struct stack_room *room, int memory_fd, uint64_t start, size_t size)
+{
+	unsigned char *old = malloc(size);
+
+	if (!old)
+		return -ENOMEM;
+	if (pread(memory_fd, old, size, (off_t)start) != (ssize_t)size) {
+		free(old);
+		return -EBUSY;
+	}
+	room->old = old;
+	room->old_start = start;
+	room->old_size = size;
+	return 0;
+}
+
+int stack_room_write(struct stack_room *room, int memory_fd, uint64_t address, const void *data,
+		     size_t size)
+{
+	uint64_t start = align_down(address - GAP_BYTES, page_size());
+	size_t whole = (size_t)(address - start) + size;
+	_cleanup_free_ unsigned char *area = calloc(1, whole);
+	struct mark mark = {
+		.start = start,
+		.address = address,
+		.size = size,
+		.fingerprint = fingerprint_of(data, size),
+	};
+	int r = 0;
+
+	if (!area)
+		return -ENOMEM;
+	if (room->is_touched)
+		r = keep_old(room, memory_fd, start, whole);
+	if (r < 0)
+		return r;
+	memcpy(mark.magic, mark_magic, sizeof(mark.magic));
+	memcpy(area, &mark, sizeof(mark));
+	memcpy(area + (address - start), data, size);
+	return pwrite(memory_fd, area, whole, (off_t)start) == (ssize_t)whole ? 0 : -EBUSY;
+}
+
+void stack_room_restore(const struct stack_room *room, int memory_fd)
+{
+	/* Fails only where the process has ended. */
+	if (room->old && pwrite(memory_fd, room->old, room->old_size, (off_t)room->old_start) < 0)
+		return;
+}
+
 /* Whether [stack] may still grow downwards by as much as a signal handler takes. */
 static bool can_grow(const struct search *search)
 {
@@ -122,29 +225,31 @@ static bool can_grow(const struct search *search)
 	       (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= bytes);
 }
 
-static int choose(const struct search *search, size_t size, uint64_t touched, uint64_t *ret_top)
+static int choose(const struct search *search, size_t size, uint64_t touched,
+		  struct stack_room *ret_room)
 {
 	uint64_t limit = search->thread->stack - RED_ZONE_BYTES;
 	uint64_t top = touched < limit ? touched : limit;
 
 	if (top >= search->start + size + HANDLER_BYTES) {
-		*ret_top = top;
+		*ret_room = (struct stack_room){ .top = top };
 		return 0;
 	}
 	/*
 	 * [stack] has been used down to its beginning. What the deepest call has left there is not
-	 * needed unless the program is that deep now, so there must be some distance.
+	 * needed unless the program is that deep now, so there must be some distance. And as it may
+	 * be that deep and run on a part of its stack that is less so, it is put back afterwards.
 	 */
 	if (search->is_main && can_grow(search) &&
 	    limit >= search->start + size + (uint64_t)2 * HANDLER_BYTES) {
-		*ret_top = search->start + size;
+		*ret_room = (struct stack_room){ .top = search->start + size, .is_touched = true };
 		return 0;
 	}
 	return -EBUSY;
 }
 
 int stack_room_find(const struct memhint_process *process, const struct stack_thread *thread,
-		    size_t size, uint64_t *ret_top)
+		    size_t size, struct stack_room *ret_room)
 {
 	_cleanup_(maps_buffer_done) struct maps_buffer buffer = {};
 	_cleanup_close_ int maps = -1, pagemap = -1;
@@ -171,5 +276,5 @@ int stack_room_find(const struct memhint_process *process, const struct stack_th
 		return r;
 	if (r == 0 || !has_guard)
 		return -EBUSY;
-	return choose(&search, size, touched, ret_top);
+	return choose(&search, size, skip_own(thread, touched), ret_room);
 }

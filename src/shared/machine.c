@@ -4,7 +4,6 @@
 #include "cleanup.h"
 #include "fd.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -138,25 +137,6 @@ bool machine_cgroup2_has(const char *mount, const char *controller)
 		if (strcmp(word, controller) == 0)
 			return true;
 	return false;
-}
-
-int machine_cgroup2_freezes(const char *mount)
-{
-	_cleanup_closedir_ DIR *dir = opendir(mount);
-	struct dirent *entry;
-
-	if (!dir)
-		return -errno;
-	/* The root group cannot be frozen, so only a group below it shows whether others can. */
-	while ((entry = readdir(dir))) {
-		char path[300];
-
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/cgroup.freeze", entry->d_name);
-		return faccessat(dirfd(dir), path, F_OK, 0) == 0;
-	}
-	return -ENOENT;
 }
 
 int machine_pressure(int procfd, double *ret_percent)

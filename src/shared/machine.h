@@ -25,9 +25,6 @@ int machine_cgroups(int procfd, int (*see)(const char *point, bool is_v2, void *
 /* Whether a cgroup v2 mount has a controller; "memory", "cpu". */
 bool machine_cgroup2_has(const char *mount, const char *controller);
 
-/* Whether groups of a cgroup v2 mount can be frozen: 1, 0, or negative: there is no group there. */
-int machine_cgroup2_freezes(const char *mount);
-
 /* Average stall for memory over 10 s in percent, "some": 0 or a negative errno. */
 int machine_pressure(int procfd, double *ret_percent);
 

@@ -4,6 +4,7 @@
  * read both ways, must be as /proc/PID/smaps says.
  */
 #include "bpf-room.h"
+#include "btf.h"
 #include "child.h"
 #include "smaps.h"
 #include "sorts.h"
@@ -749,21 +750,6 @@ static void test_rights(void)
 	foreign_pid = child.pid;
 	is(in_fork(read_without_ptrace), 0, "without ptrace access: EACCES");
 	child_end(&child);
-}
-
-/* Whether the kernel's type information has a name: proof of what it has, apart from loading. */
-static bool btf_has(const char *name)
-{
-	static char text[64 << 20];
-	static size_t size;
-	int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	while (fd >= 0 && (n = read(fd, text + size, sizeof(text) - size)) > 0)
-		size += (size_t)n;
-	if (fd >= 0)
-		close(fd);
-	return memmem(text, size, name, strlen(name) + 1);
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
  * a false one in front of the real one.
  */
 #include "bpf-door.h"
+#include "btf.h"
 #include "child.h"
 #include "cookie.h"
 #include "tap.h"
@@ -178,6 +179,24 @@ static void test_always_changing(void)
 	memhint_process_close(process);
 }
 
+/* Rights that come later are for handles that are opened later. */
+static void test_one_kind(void)
+{
+	uint64_t cookie, exact;
+
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	must(cookie_read(process, MEMHINT_COOKIE_EXACT, &exact) == 0);
+	memhint_process_close(process);
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	fake = (struct fake){ .load_run = -EPERM, .load_seq = -EPERM };
+	must(memhint_process_cookie(process, &cookie) == 0);
+	fake = (struct fake){};
+	must(memhint_process_cookie(process, &cookie) == 0);
+	is(memhint_cookie_kind(cookie), MEMHINT_COOKIE_FINGERPRINT, "a handle gives one kind");
+	is(memhint_cookie_check(process, exact), -EOPNOTSUPP, "and has no other to compare");
+	memhint_process_close(process);
+}
+
 static void test_both_ways(void)
 {
 	uint64_t run, seq;
@@ -244,17 +263,17 @@ static void test_not_counted(void)
 
 int main(void)
 {
-	int r;
+	const char *lack;
 
 	if (geteuid() != 0)
 		skip_all("needs root");
-	r = memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE);
-	if (r == -ENOENT || r == -EOPNOTSUPP)
-		skip_all(memhint_feature_help(MEMHINT_FEATURE_EXACT_COOKIE));
-	must(r == 0);
+	lack = exact_cookies_lack();
+	if (lack)
+		skip_all(lack);
 	child_start(&child, NULL, map_page);
 	test_errors();
 	test_always_changing();
+	test_one_kind();
 	test_both_ways();
 	test_not_counted();
 	child_end(&child);

@@ -189,9 +189,13 @@ int main(void)
 	printf("# %lu calls, %lu looks, %llu ms, %llu MiB advised, %llu MiB swapped out\n", calls,
 	       looks, (unsigned long long)spent, (unsigned long long)(result.advised.bytes / MIB),
 	       (unsigned long long)(swapped(process) / MIB));
-	ok(result.map_changed, "its changes are told");
 	is(result.looks, looks, "every look is counted");
-	ok(looks > 0, "there were looks");
+	if (memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE) == 0) {
+		ok(result.map_changed, "its changes are told");
+		ok(looks > 0, "there were looks");
+	} else {
+		skip_one("looks", "a fingerprint seldom sees what is undone at once");
+	}
 	ok(looks <= calls + 2, "no more than one for each call");
 	/* Each look waits for its millisecond, however long the run has taken. */
 	ok(looks <= spent + 2, "no more than 1,000 a second");

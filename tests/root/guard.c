@@ -5,6 +5,7 @@
 #include "uapi.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -156,28 +157,73 @@ static void test_cookies_given(void)
 	scene_end(&scene);
 }
 
+#define HUGE_SIZE (2ull << 20)
+#define HUGES 4ull
+
+/* Small pages that may become huge ones. */
+static void set_up_huge(struct child_shared *shared)
+{
+	uint64_t size = (HUGES + 1) * HUGE_SIZE, aligned;
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	aligned = ((uint64_t)memory + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE;
+	if (memory == MAP_FAILED || madvise(memory, size, MADV_NOHUGEPAGE) < 0)
+		_exit(3);
+	memset((void *)aligned, 1, HUGES * HUGE_SIZE);
+	if (madvise(memory, size, MADV_HUGEPAGE) < 0)
+		_exit(3);
+	shared->address[0] = aligned;
+}
+
+/*
+ * Gives COLLAPSE for one huge page a call. The kernel has not always four of them at hand: what it could
+ * not do is done again, on new memory.
+ */
+static int collapse(struct scene *scene, enum memhint_guard guard, int when, uint64_t *ret_before)
+{
+	int r = 0;
+
+	for (int tries = 0; tries < 50; tries++) {
+		if (tries)
+			scene_end(scene);
+		scene_begin_as(scene, MADV_COLLAPSE, set_up_huge, HUGES * HUGE_SIZE);
+		scene->options.bytes_per_second = 20 * HUGE_SIZE;
+		must(memhint_process_cookie(scene->process, ret_before) == 0);
+		r = scene_advise(scene, guard, MADV_COLLAPSE, when, MAP_AWAY);
+		if (!scene->result.failed.bytes)
+			break;
+	}
+	return r;
+}
+
 /* COLLAPSE moves the exact cookie by itself, which must not look like a change by the target. */
 static void test_collapse(void)
 {
 	static const enum memhint_guard guards[] = { MEMHINT_GUARD_NONE, MEMHINT_GUARD_COOKIE,
 						     MEMHINT_GUARD_FOLLOW };
+	uint64_t before, after;
 	struct scene scene;
 
 	for (size_t i = 0; i < 3; i++) {
 		const char *name = memhint_guard_name(guards[i]);
+		bool holds = guards[i] == MEMHINT_GUARD_COOKIE;
 
-		scene_begin(&scene, MADV_COLD);
-		/* All of it as one huge page does not go, so the kernel refuses; but it tries. */
-		is(scene_advise(&scene, guards[i], MADV_COLLAPSE, -1, NOTHING), 0,
-		   "%s: COLLAPSE, which does nothing here", name);
+		is(collapse(&scene, guards[i], -1, &before), 0, "%s: COLLAPSE", name);
+		must(memhint_process_cookie(scene.process, &after) == 0);
+		is(before != after, is_exact, "%s: moves the cookie by itself", name);
+		is(scene.result.advised.bytes, HUGES * HUGE_SIZE, "%s: all is done", name);
 		ok(!scene.result.map_changed, "%s: no change is told", name);
 		is(scene.result.looks, 0, "%s: nor is there a look", name);
-		if (guards[i] != MEMHINT_GUARD_NONE) {
-			is(scene_advise(&scene, guards[i], MADV_COLLAPSE, 1, MAP_AWAY),
-			   guards[i] == MEMHINT_GUARD_COOKIE ? -ESTALE : 0,
-			   "%s: a change beside it", name);
-			ok(scene.result.map_changed, "%s: which is told", name);
-		}
+		scene_end(&scene);
+
+		if (guards[i] == MEMHINT_GUARD_NONE)
+			continue;
+		is(collapse(&scene, guards[i], 1, &before), holds ? -ESTALE : 0,
+		   "%s: a change beside the second call", name);
+		is(scene.result.advised.bytes, holds ? 2 * HUGE_SIZE : HUGES * HUGE_SIZE,
+		   "%s: what is done", name);
+		ok(scene.result.map_changed, "%s: a change is told", name);
+		is(scene.result.looks > 0, !holds, "%s: and looked at", name);
 		ok(account_is_whole(&scene.result), "%s: every byte is in the account", name);
 		scene_end(&scene);
 	}
@@ -226,6 +272,78 @@ static void test_follow_before(void)
 	is(scene.result.looks, 0, "no look");
 	ok(!scene.result.map_changed, "no change is told");
 	is(scene.result.advised.bytes, ALL, "all is advised");
+	scene_end(&scene);
+}
+
+/* What changes while it is looked at is seen before the next call. */
+static void test_follow_look(void)
+{
+	struct scene scene;
+
+	scene_begin(&scene, MADV_COLD);
+	is(child_tell(&scene.child, MAP_AWAY), 0, "a reason to look");
+	scene.hook_look = UNMAP_THIRD;
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0,
+	   "a part goes while it is selected again");
+	is(scene.hook_look, NOTHING, "which has happened");
+	ok(!was_called(&scene, part_start(&scene, 2), PART), "it is not called for");
+	is(scene.result.looks, 2, "as there was another look");
+	is(scene.result.failed.bytes, 0, "nothing has failed");
+	is(changed(&scene), PART, "it counts as changed");
+	is(scene.result.advised.bytes, ALL - PART, "the rest is advised");
+	ok(account_is_whole(&scene.result), "every byte is in the account");
+	scene_end(&scene);
+}
+
+/* One look does not take in everything: what is left out gets one of its own. */
+static void test_follow_many(void)
+{
+	struct scene scene;
+
+	scene_begin_as(&scene, MADV_COLD, NULL, PARTS * STEP + 2 * MANY * P);
+	is(child_tell(&scene.child, MAP_MANY), 0, "many mappings after the last of the ranges");
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0, "are followed");
+	is(scene.result.advised.bytes, ALL + MANY * P, "to the last one");
+	is(scene.result.requested.bytes, ALL + MANY * P, "all count as requested");
+	is(scene.result.looks, 2, "in two looks");
+	ok(account_is_whole(&scene.result), "every byte is in the account");
+
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, EVERY_CALL, MAP_AND_UNMAP), 0,
+	   "a change before each call");
+	is(scene.result.advised.bytes, ALL + MANY * P, "all is advised");
+	is(changed(&scene), 0, "nothing is gone");
+	ok(account_is_whole(&scene.result), "every byte is in the account");
+	ok(!is_exact || scene.result.looks + 10 > scene.call_count, "%u looks for %zu calls",
+	   scene.result.looks, scene.call_count);
+	ok(scene.result.elapsed_usec >= (scene.result.looks - 1) * 1000ull,
+	   "no more than 1,000 a second");
+	scene_end(&scene);
+}
+
+/* Ranges of a snapshot that was read from the text know a fingerprint. */
+static void test_follow_text(void)
+{
+	const struct memhint_map_options text = { .size = sizeof(text),
+						  .reader = MEMHINT_READER_MAPS };
+	struct scene scene;
+
+	scene_begin(&scene, MADV_COLD);
+	memhint_ranges_free(scene.ranges);
+	memhint_map_close(scene.map);
+	must(memhint_map_open(scene.process, &text, &scene.map) == 0);
+	must(memhint_select(scene.process, scene.map, &scene.filter, MADV_COLD, &scene.ranges) ==
+	     0);
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0,
+	   "ranges with a fingerprint");
+	is(scene.result.looks, 0, "need no look");
+	is(scene.result.advised.bytes, ALL, "all is advised");
+	is(child_tell(&scene.child, UNMAP_THIRD), 0, "a part goes");
+	is(scene_advise(&scene, MEMHINT_GUARD_FOLLOW, MADV_COLD, -1, NOTHING), 0,
+	   "which is followed");
+	ok(scene.result.looks >= 1, "by a look");
+	is(scene.result.advised.bytes, ALL - PART, "what is there is advised");
+	is(changed(&scene), PART, "what is gone is not");
+	is(scene.result.failed.bytes, 0, "nothing has failed");
 	scene_end(&scene);
 }
 
@@ -293,13 +411,21 @@ static void test_exec(void)
 
 int main(void)
 {
-	is_exact = memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE) == 0;
-	ok(is_exact || geteuid() != 0, "cookies are exact");
+	int exact = memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE);
+
+	is_exact = exact == 0;
+	if (exact == -ENOENT || exact == -EOPNOTSUPP)
+		skip_one("exact cookies", memhint_feature_help(MEMHINT_FEATURE_EXACT_COOKIE));
+	else
+		is(exact, 0, "exact cookies");
 	test_none();
 	test_cookie();
 	test_cookies_given();
 	test_collapse();
 	test_follow_before();
+	test_follow_text();
+	test_follow_look();
+	test_follow_many();
 	test_follow_during();
 	test_exec();
 	return done_testing();

@@ -41,7 +41,6 @@
 #endif
 
 #define INJECTIONS 3
-#define DEATHS 3
 #define SHORT_NSEC 150000000
 #define PATIENCE_USEC 20000000u
 
@@ -61,43 +60,6 @@ static struct shared *shared;
 static int pipe_ends[2], sockets[2], epoll, notify, semaphores, messages, lock_file;
 static mqd_t queue;
 static pid_t the_child;
-
-/* --- dying on the way ------------------------------------------------------------------------------ */
-
-/* How many stops of the thread are waited for before SIGKILL; negative: it lives. */
-static int stops_left = -1;
-
-int __real_trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec,
-			     int *ret_status);
-int __wrap_trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec,
-			     int *ret_status);
-
-int __wrap_trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec,
-			     int *ret_status)
-{
-	if (stops_left == 0)
-		kill(getpid(), SIGKILL);
-	if (stops_left > 0)
-		stops_left--;
-	return __real_trace_wait_thread(trace, tid, deadline_usec, ret_status);
-}
-
-/* Whether a child that injects has died after so many stops. */
-static bool die_injecting(struct memhint_process *process, const struct iovec *range, int stops)
-{
-	pid_t pid;
-	int status;
-
-	fflush(NULL);
-	pid = fork();
-	must(pid >= 0);
-	if (pid == 0) {
-		stops_left = stops;
-		_exit(inject_once(process, range, 1, MADV_DONTDUMP) < 0 ? 1 : 0);
-	}
-	must(waitpid(pid, &status, 0) == pid);
-	return WIFSIGNALED(status);
-}
 
 /* --- the calls ------------------------------------------------------------------------------------- */
 
@@ -629,7 +591,7 @@ static void test_call(size_t index, int stops)
 	must(wait_until(is_waiting, pid, calls[index].number));
 	for (int i = 0; i < INJECTIONS; i++) {
 		if (stops >= 0)
-			done += die_injecting(process, &range, stops);
+			done += die_injecting(process, &range, MADV_DONTDUMP, stops) == 1;
 		else
 			done += inject_once(process, &range, 1, MADV_DONTDUMP) ==
 				(ssize_t)range.iov_len;

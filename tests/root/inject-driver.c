@@ -186,3 +186,39 @@ ssize_t inject_once(struct memhint_process *process, const struct iovec *ranges,
 	inject_close(injector);
 	return n;
 }
+
+/* How many stops of the thread are waited for before SIGKILL; negative: it lives. */
+static int stops_left = -1;
+
+int __real_trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec,
+			     int *ret_status);
+int __wrap_trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec,
+			     int *ret_status);
+
+int __wrap_trace_wait_thread(struct trace *trace, pid_t tid, uint64_t deadline_usec,
+			     int *ret_status)
+{
+	if (stops_left == 0)
+		kill(getpid(), SIGKILL);
+	if (stops_left > 0)
+		stops_left--;
+	return __real_trace_wait_thread(trace, tid, deadline_usec, ret_status);
+}
+
+int die_injecting(struct memhint_process *process, const struct iovec *range, int advice, int stops)
+{
+	pid_t pid;
+	int status;
+
+	fflush(NULL);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		stops_left = stops;
+		ssize_t n = inject_once(process, range, 1, advice);
+
+		_exit(n < 0 ? (int)-n : 0);
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	return WIFSIGNALED(status) ? 1 : -WEXITSTATUS(status);
+}

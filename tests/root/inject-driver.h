@@ -59,4 +59,12 @@ void target_end(struct target *target);
 ssize_t inject_once(struct memhint_process *process, const struct iovec *ranges, size_t count,
 		    int advice);
 
+/*
+ * The same in a child that dies after having waited for so many stops of the thread: one at the beginning
+ * of the call, one at its end, one after it. 1 it has died, 0 it was done before, or a negative errno.
+ */
+#define DEATHS 3
+int die_injecting(struct memhint_process *process, const struct iovec *range, int advice,
+		  int stops);
+
 #endif

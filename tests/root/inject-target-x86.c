@@ -138,6 +138,17 @@ __asm__(".globl _start\n"
 	"	push %eax\n"
 	"	call run\n");
 
+#endif
+
+#if defined(BARE) && defined(__x86_64__)
+__asm__(".globl _start\n"
+	"_start:\n"
+	"	mov %rsp, %rdi\n"
+	"	and $-16, %rsp\n"
+	"	call run\n");
+#endif
+
+#ifdef BARE
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int value, size_t size);
 

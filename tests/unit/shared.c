@@ -244,11 +244,6 @@ static void test_machine(int procfd, int sysfd)
 	snprintf(mount, sizeof(mount), "%s/group", root);
 	ok(!machine_cgroup2_has(mount, "memory"), "no memory controller");
 	ok(machine_cgroup2_has(mount, "io"), "but io");
-	is(machine_cgroup2_freezes(mount), -ENOENT, "no group to tell by");
-	put("group/one/cgroup.procs", "");
-	is(machine_cgroup2_freezes(mount), 0, "a group that cannot be frozen");
-	put("group/one/cgroup.freeze", "0\n");
-	is(machine_cgroup2_freezes(mount), 1, "a group that can");
 
 	is(machine_pressure(procfd, &percent), -ENOENT, "no PSI");
 	put("proc/pressure/memory",
