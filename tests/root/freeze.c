@@ -363,6 +363,8 @@ static void test_vfork(void)
 	process = open_process(scene.pid);
 	must(cgroup_make(&cgroup, "freeze-vfork") && cgroup_add(&cgroup, scene.pid));
 	scene.shared->held = 1;
+	while (!scene.shared->waiting)
+		sched_yield();
 	ok(scene_wait_state(scene.pid, "D"), "a parent in vfork");
 	is(memhint_freeze_open(&process, 1, &options, &hold), -ETIMEDOUT, "cannot be stopped");
 	scene.shared->held = 0;
