@@ -190,7 +190,9 @@ static int collapse(struct scene *scene, enum memhint_guard guard, int when, uin
 		scene->options.bytes_per_second = 20 * HUGE_SIZE;
 		must(memhint_process_cookie(scene->process, ret_before) == 0);
 		r = scene_advise(scene, guard, MADV_COLLAPSE, when, MAP_AWAY);
-		if (!scene->result.failed.bytes)
+		/* Nor is it the only one that makes huge pages. */
+		if (!scene->result.failed.bytes &&
+		    (guard != MEMHINT_GUARD_FOLLOW || !changed(scene)))
 			break;
 	}
 	return r;
