@@ -7,7 +7,6 @@
 #include "maps-file.h"
 #include "procfile.h"
 #include "process-internal.h"
-#include "procfile.h"
 
 #include <memhint/map.h>
 #include <memhint/process.h>
