@@ -322,8 +322,8 @@ static void target_finish(struct run *run, struct target *target)
 		target_again(target, account);
 	if (!target_moves_on(target))
 		account->left_stopped++;
-	/* So that what hit the last canaries is told. */
-	while (slot->epoch % 2 && slot->epoch == target->met_epoch &&
+	/* So that what hit the last canaries is told, if there is anybody to tell. */
+	while (!target_is_stopped(target) && slot->epoch % 2 && slot->epoch == target->met_epoch &&
 	       memhint_process_is_alive(target->process))
 		sched_yield();
 	hits_account(run, target);

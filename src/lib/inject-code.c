@@ -6,7 +6,6 @@
 #include "fd.h"
 #include "maps-file.h"
 #include "process-internal.h"
-#include "procfile.h"
 
 #include <memhint/map.h>
 #include <memhint/process.h>
