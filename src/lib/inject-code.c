@@ -5,7 +5,6 @@
 #include "exec-marks.h"
 #include "fd.h"
 #include "maps-file.h"
-#include "procfile.h"
 #include "process-internal.h"
 #include "procfile.h"
 
