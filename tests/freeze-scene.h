@@ -17,6 +17,7 @@ struct scene_shared {
 	_Atomic int threads;	      /* that count there */
 	_Atomic int pid;	      /* of the present process, with "exit" */
 	_Atomic int held;	      /* with "vfork": while it is set the child does not end */
+	_Atomic int waiting;	      /* and it has seen that */
 	_Atomic uint64_t signals[65]; /* seen by handlers */
 	_Atomic uint64_t interrupted; /* calls that failed with EINTR */
 	_Atomic uint64_t early;	      /* calls that were over too soon */

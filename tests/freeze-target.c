@@ -96,8 +96,10 @@ static void vfork_for_ever(void)
 
 		if (pid == 0) {
 			shared->turns++;
-			while (shared->held)
+			while (shared->held) {
+				shared->waiting = 1;
 				syscall(SYS_sched_yield);
+			}
 			_exit(0);
 		}
 		if (pid > 0)

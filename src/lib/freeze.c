@@ -617,20 +617,19 @@ static void drop_ended(struct memhint_freeze *freeze)
 static int freeze_all(struct memhint_freeze *freeze, const struct freezer *source)
 {
 	for (;;) {
-		bool was_held;
 		ssize_t added;
 		int r;
 
 		if (source)
 			drop_ended(freeze);
-		was_held = freeze->count > 0 && all_held(freeze);
 		added = source ? add_members(freeze, source) : 0;
 		if (added < 0)
 			return (int)added;
-		if (was_held && added == 0)
-			return 0;
 		if (freeze->count == 0)
 			return -ECHILD;
+		/* They were so before the listing, which found nobody new: none is left to be born. */
+		if (all_held(freeze))
+			return 0;
 		r = begin(freeze, source);
 		if (r == 0)
 			r = wait_for_traces(freeze, source);

@@ -294,7 +294,7 @@ static void test_traced(void)
 	struct memhint_process *process;
 	struct memhint_freeze *hold;
 	struct cgroup cgroup;
-	struct scene scene;
+	struct scene scene, other;
 	pid_t tracer;
 
 	scene_start(&scene, "count", NULL);
@@ -313,6 +313,11 @@ static void test_traced(void)
 	ok(scene_stands(&scene) && cgroup_is_frozen(&cgroup), "it stands still");
 	memhint_freeze_close(hold);
 	ok(scene_moves(&scene) && !cgroup_is_frozen(&cgroup), "and goes on");
+	scene_start(&other, "count", NULL);
+	must(cgroup_add(&cgroup, other.pid));
+	is(freeze(process, MEMHINT_FREEZE_CGROUP, 0, &hold), -EBUSY, "not with another in it");
+	ok(scene_moves(&other), "who runs all the time");
+	scene_end(&other);
 	end_tracer(tracer);
 
 	tracer = start_tracer(scene.pid, true);
@@ -358,6 +363,8 @@ static void test_vfork(void)
 	process = open_process(scene.pid);
 	must(cgroup_make(&cgroup, "freeze-vfork") && cgroup_add(&cgroup, scene.pid));
 	scene.shared->held = 1;
+	while (!scene.shared->waiting)
+		sched_yield();
 	ok(scene_wait_state(scene.pid, "D"), "a parent in vfork");
 	is(memhint_freeze_open(&process, 1, &options, &hold), -ETIMEDOUT, "cannot be stopped");
 	scene.shared->held = 0;

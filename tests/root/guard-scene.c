@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 static struct scene *current;
+static struct call calls[2048]; /* of the scene that is on */
 
 static char *part_address(const struct child_shared *shared, size_t part)
 {
@@ -93,11 +94,13 @@ ssize_t __wrap_vector_advise(int pidfd, bool is_self, const struct iovec *ranges
 {
 	struct scene *scene = current;
 
+	if (!scene)
+		return __real_vector_advise(pidfd, is_self, ranges, count, advice);
 	if (scene->look)
 		scene->look(scene);
 	if (scene->hook_call == EVERY_CALL || (int)scene->call_count == scene->hook_call)
 		child_tell(&scene->child, (int)scene->hook);
-	must(scene->call_count < sizeof(scene->calls) / sizeof(scene->calls[0]));
+	must(scene->call_count < sizeof(calls) / sizeof(calls[0]));
 	scene->calls[scene->call_count++] =
 		(struct call){ (uint64_t)(uintptr_t)ranges->iov_base, ranges->iov_len };
 	return __real_vector_advise(pidfd, is_self, ranges, 1, advice);
@@ -116,9 +119,10 @@ int __wrap_select_again(const struct origin *origin, const struct memhint_map *m
 {
 	int r = __real_select_again(origin, map, pages, start, end, ranges);
 
-	if (current->hook_look != NOTHING)
+	if (current && current->hook_look != NOTHING) {
 		child_tell(&current->child, (int)current->hook_look);
-	current->hook_look = NOTHING;
+		current->hook_look = NOTHING;
+	}
 	return r;
 }
 
@@ -150,6 +154,7 @@ void scene_end(struct scene *scene)
 	memhint_map_close(scene->map);
 	memhint_process_close(scene->process);
 	child_end(&scene->child);
+	current = NULL;
 }
 
 uint64_t part_start(const struct scene *scene, size_t part)
@@ -162,6 +167,7 @@ int scene_advise(struct scene *scene, enum memhint_guard guard, int advice, int 
 {
 	scene->hook_call = when;
 	scene->hook = what;
+	scene->calls = calls;
 	scene->call_count = 0;
 	scene->options.guard = guard;
 	current = scene;
@@ -197,5 +203,5 @@ char target_state(const struct scene *scene)
 {
 	struct memhint_process_stat stat;
 
-	return memhint_process_stat(scene->process, &stat) == 0 ? stat.state : '?';
+	return memhint_process_stat(scene->process, &stat) == 0 ? (char)stat.state : '?';
 }

@@ -667,6 +667,7 @@ static void test_exec(void)
 }
 
 /* A program of the other word size. */
+#if TARGET_KINDS > 1
 static void test_narrow(void)
 {
 	struct memhint_process *process;
@@ -689,6 +690,7 @@ static void test_narrow(void)
 	memhint_process_close(process);
 	target_end(&target);
 }
+#endif
 
 int main(void)
 {
@@ -701,7 +703,9 @@ int main(void)
 	inject_close(injector);
 	memhint_process_close(self);
 	test_advice();
+#if TARGET_KINDS > 1
 	test_narrow();
+#endif
 	test_many();
 	test_signals();
 	test_handler(false);
