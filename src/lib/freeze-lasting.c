@@ -191,10 +191,12 @@ static int act(struct memhint_freeze *freeze, bool may_end)
 	int r;
 
 	for (size_t i = 0; i < freeze->group_count; i++) {
-		if (freeze->groups[i].is_recorded)
+		struct freeze_group *group = &freeze->groups[i];
+
+		if (group->is_recorded)
 			continue;
-		freeze->groups[i].is_recorded = true;
-		r = freezer_set(&freeze->groups[i].freezer, true);
+		r = freezer_set(&group->freezer, true);
+		group->is_recorded = r == 0;
 		if (r < 0)
 			return r;
 	}
@@ -203,11 +205,11 @@ static int act(struct memhint_freeze *freeze, bool may_end)
 
 		if (item->is_recorded)
 			continue;
-		item->is_recorded =
-			item->way == MEMHINT_FREEZE_CGROUP || item->way == MEMHINT_FREEZE_SIGNAL;
 		r = item->way == MEMHINT_FREEZE_SIGNAL ? send_signal(item, SIGSTOP) : 0;
 		if (r < 0 && !(r == -ESRCH && may_end))
 			return r;
+		item->is_recorded =
+			item->way == MEMHINT_FREEZE_CGROUP || item->way == MEMHINT_FREEZE_SIGNAL;
 	}
 	for (size_t i = 0; i < freeze->group_count; i++) {
 		r = freezer_wait(&freeze->groups[i].freezer, freeze->deadline_usec);
