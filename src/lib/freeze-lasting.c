@@ -238,8 +238,6 @@ int lasting_stop(struct memhint_freeze *freeze, bool may_end)
 		any = any || freeze->items[i].way == MEMHINT_FREEZE_AUTO;
 	if (!any)
 		return 0;
-	/* What of others cannot be undone must not keep this from being done. */
-	memhint_freeze_recover(freeze->run_directory, NULL);
 	for (size_t i = 0; i < freeze->count; i++) {
 		if (freeze->items[i].way != MEMHINT_FREEZE_AUTO)
 			continue;

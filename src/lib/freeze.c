@@ -328,6 +328,11 @@ static int freeze_new(const struct memhint_freeze_options *options,
 	};
 	if (__builtin_add_overflow(clock_usec(), timeout_usec, &freeze->deadline_usec))
 		freeze->deadline_usec = UINT64_MAX;
+	/*
+	 * Whom a dead maker has left frozen would be taken for stopped by somebody else. Before anybody is
+	 * stopped, who could be recovering himself. What cannot be undone must not keep this from being done.
+	 */
+	memhint_freeze_recover(freeze->run_directory, NULL);
 	*ret_freeze = freeze;
 	return 0;
 }
@@ -380,7 +385,6 @@ static int freeze_group(struct memhint_freeze *freeze, struct freezer *freezer)
 	ssize_t n;
 	int r;
 
-	memhint_freeze_recover(freeze->run_directory, NULL);
 	if (freezer_is_frozen(freezer)) {
 		way = MEMHINT_FREEZE_ALREADY;
 	} else {

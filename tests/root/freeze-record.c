@@ -143,15 +143,16 @@ static void test_orphans(struct scene *scene, struct memhint_process *process,
 	is(count_files(), 0, "no record is left");
 }
 
-/* Who freezes next, in a way that may leave something behind, cleans up first. */
-static void test_next(struct scene *scene, struct memhint_process *process)
+/* Who freezes next, in whatever way, cleans up first. */
+static void test_next(struct scene *scene, struct memhint_process *process,
+		      enum memhint_freeze_way left, enum memhint_freeze_way way)
 {
 	struct memhint_freeze *hold;
 
-	kill_maker(start_maker(process, MEMHINT_FREEZE_SIGNAL));
+	kill_maker(start_maker(process, left));
 	ok(scene_stands(scene), "left behind");
-	is(freeze(process, MEMHINT_FREEZE_SIGNAL, 0, &hold), 0, "and frozen again");
-	is(memhint_freeze_way(hold, 0), MEMHINT_FREEZE_SIGNAL, "not taken for somebody else's");
+	is(freeze(process, way, 0, &hold), 0, "and frozen again");
+	is(memhint_freeze_way(hold, 0), way, "not taken for somebody else's");
 	memhint_freeze_close(hold);
 	ok(scene_moves(scene) && count_files() == 0, "so it goes on afterwards");
 }
@@ -396,7 +397,9 @@ int main(void)
 	ok(strcmp(memhint_run_directory(), "/run/memhint") == 0, "root's directory");
 	test_orphans(&scene, process, &cgroup, MEMHINT_FREEZE_SIGNAL);
 	test_orphans(&scene, process, &cgroup, MEMHINT_FREEZE_CGROUP);
-	test_next(&scene, process);
+	test_next(&scene, process, MEMHINT_FREEZE_SIGNAL, MEMHINT_FREEZE_SIGNAL);
+	test_next(&scene, process, MEMHINT_FREEZE_SIGNAL, MEMHINT_FREEZE_TRACE);
+	test_next(&scene, process, MEMHINT_FREEZE_CGROUP, MEMHINT_FREEZE_TRACE);
 	test_kept(&scene, process, MEMHINT_FREEZE_SIGNAL);
 	test_kept(&scene, process, MEMHINT_FREEZE_CGROUP);
 	test_strange(&scene, process);
