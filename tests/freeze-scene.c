@@ -119,7 +119,8 @@ bool scene_stands(const struct scene *scene)
 		}
 		must(sched_setaffinity(0, sizeof(all), &all) == 0);
 	}
-	return memcmp(&before, scene->shared, sizeof(before)) == 0;
+	/* To the byte: what lies between the members was copied with them. */
+	return memcmp((const void *)&before, (const void *)scene->shared, sizeof(before)) == 0;
 }
 
 char scene_state(pid_t pid)
@@ -138,7 +139,9 @@ char scene_state(pid_t pid)
 		return 0;
 	text[n] = '\0';
 	end = strrchr(text, ')');
-	return end ? end[2] : 0;
+	if (!end)
+		return 0;
+	return end[2];
 }
 
 bool scene_wait_state(pid_t pid, const char *states)

@@ -203,5 +203,5 @@ char target_state(const struct scene *scene)
 {
 	struct memhint_process_stat stat;
 
-	return memhint_process_stat(scene->process, &stat) == 0 ? (char)stat.state : '?';
+	return (char)(memhint_process_stat(scene->process, &stat) == 0 ? stat.state : '?');
 }
