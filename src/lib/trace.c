@@ -341,6 +341,15 @@ static enum news thread_news(pid_t tid, bool leader, int *ret_code)
 	return is_end(&info) ? HAS_ENDED : HAS_STOPPED;
 }
 
+/* Whether a thread is in the stop in which it is held, told or not. */
+static bool is_in_stop(pid_t tid)
+{
+	siginfo_t info;
+
+	return ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) == 0 &&
+	       info.si_code >> 8 == PTRACE_EVENT_STOP;
+}
+
 /*
  * Lets go of a thread that was not in a stop before, if it is in one now or has gone. One whose number an
  * exec has taken away may go on under that of the first thread, which is looked for then.
@@ -359,6 +368,9 @@ static bool let_go_later(pid_t *tid, pid_t pid)
 		*tid = pid;
 		break;
 	case NO_NEWS:
+		/* Told of before, under another number. */
+		if (is_in_stop(*tid))
+			return ptrace(PTRACE_DETACH, *tid, NULL, NULL) == 0;
 		ptrace(PTRACE_INTERRUPT, *tid, NULL, NULL);
 		break;
 	}
@@ -373,6 +385,17 @@ static void reap_leftovers(void)
 			leftovers[i] = leftovers[--leftover_count];
 }
 
+/* Takes hold of a thread that has come to its stop. */
+static int thread_hold(const struct trace *trace, struct trace_thread *thread)
+{
+	/* From now on its end is to be no stop, or SIGKILL would not end it. */
+	thread->is_held = !is_leader(trace, thread->tid) ||
+			  ptrace(PTRACE_SETOPTIONS, thread->tid, NULL, NULL) == 0;
+	/* Some calls would say EINTR for it: they are begun anew instead. */
+	inject_arch_mend(thread->tid);
+	return 0;
+}
+
 /* What a thread that is not held yet has come to. 1: it is no longer to be waited for. */
 static int thread_look(struct trace *trace, struct trace_thread *thread, bool again)
 {
@@ -381,9 +404,12 @@ static int thread_look(struct trace *trace, struct trace_thread *thread, bool ag
 
 	switch (thread_news(thread->tid, is_leader(trace, thread->tid), &code)) {
 	case NO_NEWS:
+		if (thread->is_held || !again)
+			return 0;
+		if (is_in_stop(thread->tid)) /* told of before, under another number */
+			return thread_hold(trace, thread);
 		/* An exec may forget an interrupt that comes meanwhile. */
-		if (!thread->is_held && again)
-			ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
+		ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
 		return 0;
 	case HAS_ENDED:
 		return 1;
@@ -393,8 +419,10 @@ static int thread_look(struct trace *trace, struct trace_thread *thread, bool ag
 		/* It may go on under the number of the first thread. */
 		first = thread_find(trace, memhint_process_pid(trace->process), 0);
 		if (first) {
-			first->is_held = first->is_ended = false;
+			first->is_ended = false;
 			first->is_seized = thread_tracer(first->tid) == gettid();
+			first->is_held =
+				first->is_seized && first->is_held && is_in_stop(first->tid);
 			return 1;
 		}
 		thread->tid = memhint_process_pid(trace->process);
@@ -404,12 +432,7 @@ static int thread_look(struct trace *trace, struct trace_thread *thread, bool ag
 	}
 	switch (code >> 8) {
 	case PTRACE_EVENT_STOP:
-		/* From now on its end is to be no stop, or SIGKILL would not end it. */
-		thread->is_held = !is_leader(trace, thread->tid) ||
-				  ptrace(PTRACE_SETOPTIONS, thread->tid, NULL, NULL) == 0;
-		/* Some calls would say EINTR for it: they are begun anew instead. */
-		inject_arch_mend(thread->tid);
-		return 0;
+		return thread_hold(trace, thread);
 	case PTRACE_EVENT_EXIT:
 		ptrace(PTRACE_DETACH, thread->tid, NULL, NULL);
 		return 1;
@@ -516,27 +539,29 @@ static void drop_strays(struct trace *trace)
 	}
 }
 
-/* Whether all are in the stop in which they were seen: an exec or SIGKILL takes them out of it. */
+/*
+ * Whether all are in the stop in which they were seen: an exec or SIGKILL takes them out of it. And there
+ * has to be one, for a first thread that has ended proves nothing: after an exec there is another.
+ */
 static bool are_held(struct trace *trace)
 {
-	bool all = true;
+	bool all = true, any = false;
 
 	for (size_t i = 0; i < trace->count; i++) {
 		struct trace_thread *thread = &trace->threads[i];
 		struct proc_stat stat;
-		siginfo_t info;
 
 		if (thread->is_ended) {
 			thread->is_ended =
 				thread_stat(trace, thread->tid, &stat) == 0 && stat.state == 'Z';
 			all = all && thread->is_ended;
-		} else if (ptrace(PTRACE_GETSIGINFO, thread->tid, NULL, &info) < 0 ||
-			   info.si_code >> 8 != PTRACE_EVENT_STOP) {
-			thread->is_held = false;
-			all = false;
+		} else {
+			thread->is_held = is_in_stop(thread->tid);
+			all = all && thread->is_held;
+			any = any || thread->is_held;
 		}
 	}
-	return all;
+	return all && any;
 }
 
 /*
@@ -587,7 +612,8 @@ int trace_begin(struct trace *trace, struct memhint_process *process)
 		return r == -ENOENT ? -ESRCH : r;
 	trace->was_stopped = stat.state == 'T';
 	n = list_threads(trace, &listed);
-	if (n > 0 && memhint_process_is_alive(process))
+	/* In the middle of an exec there may be no thread to be seen for a moment. */
+	if ((n >= 0 || n == -ESRCH) && memhint_process_is_alive(process))
 		return 0;
 	trace_end(trace);
 	return n < 0 ? (int)n : -ESRCH;
@@ -613,10 +639,12 @@ int trace_wait(struct trace *trace, uint64_t deadline_usec)
 			return -ESRCH;
 		if (open == 0) {
 			r = is_complete(trace);
-			if (r > 0)
+			if (r > 0) {
 				stop_watch(trace);
-			if (r != 0)
-				return r < 0 ? r : 0;
+				return 0;
+			}
+			if (r < 0 && (r != -ESRCH || !memhint_process_is_alive(trace->process)))
+				return r;
 		}
 		r = wait_a_little(&waiting, deadline_usec);
 		if (r < 0)
@@ -645,11 +673,12 @@ void trace_let_go(struct trace *trace)
 	for (size_t i = 0; i < trace->count;) {
 		struct trace_thread *thread = &trace->threads[i];
 
-		if (!thread->is_seized || ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) == 0) {
+		if (!thread->is_seized ||
+		    (thread->is_held && ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) == 0)) {
 			thread_drop(trace, i);
 			continue;
 		}
-		/* It runs, or ends: it is let go when it stops. */
+		/* It runs, or ends, or is about to get a signal: it is let go when that is told. */
 		thread->is_held = false;
 		ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
 		i++;
