@@ -4,8 +4,8 @@
 
 usage: run.py BUILD-DIRECTORY [name[:argument...]...]
 
-names: pass, ps, pageout, stall, cookie, inject, follow; and chaos, which runs only when it is named, as it takes
-six minutes. chaos:10 takes ten seconds a guard, chaos:10:freeze is that guard alone.
+names: pass, ps, pageout, stall, cookie, inject, follow, freeze; and chaos, which runs only when it is named,
+as it takes six minutes. chaos:10 takes ten seconds a guard, chaos:10:freeze is that guard alone.
 """
 import json
 import os
@@ -73,7 +73,7 @@ def print_results(results, head):
 
 def main():
     build = sys.argv[1]
-    wanted = sys.argv[2:] or ["pass", "ps", "pageout", "stall", "cookie", "inject", "follow"]
+    wanted = sys.argv[2:] or ["pass", "ps", "pageout", "stall", "cookie", "inject", "follow", "freeze"]
     results = [run(build, name) for name in wanted]
     with open("/proc/version", encoding="utf-8") as version:
         kernel = version.read().split()[2]

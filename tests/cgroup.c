@@ -94,7 +94,6 @@ __attribute__((noreturn)) static void run_janitor(const struct cgroup *cgroup, p
 	setsid(); /* what kills the group of the test is not to kill this */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() == parent)
 		sigwait(&set, &signal);
@@ -106,6 +105,7 @@ bool cgroup_make(struct cgroup *cgroup, const char *name)
 	FILE *mounts = setmntent("/proc/self/mounts", "re");
 	pid_t parent = getpid();
 	struct mntent *mount;
+	sigset_t term, before;
 	bool made = false;
 
 	must(mounts);
@@ -119,11 +119,16 @@ bool cgroup_make(struct cgroup *cgroup, const char *name)
 	endmntent(mounts);
 	if (!made)
 		return false;
+	/* Before it is there, so that it may be told at once. */
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, &before);
 	fflush(NULL);
 	cgroup->janitor = fork();
 	must(cgroup->janitor >= 0);
 	if (cgroup->janitor == 0)
 		run_janitor(cgroup, parent);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return true;
 }
 

@@ -119,13 +119,15 @@ struct memhint_freeze;
  * memhint_freeze_recover() undoes should the caller die; this function does that first, for others.
  *
  * Context: with TRACE only the thread that opened it may use and close it; other threads must not wait
- * for the processes (waitpid(2)), and the caller gets SIGCHLD for each thread that stops. Blocks until
- * all threads have stopped: some 60 us for one, at most the timeout.
+ * for the processes (waitpid(2)), and the caller gets SIGCHLD for each thread that stops; for targets of
+ * three threads and more a second thread of the caller stands by meanwhile. Blocks until all threads have
+ * stopped: some 60 us for one, at most the timeout.
  * Errors: -EDEADLK the caller itself, or PID 1 or an ancestor of the caller without
- * MEMHINT_FREEZE_FORCE; -ESRCH one of them has ended; -EPERM no right to trace or to signal it;
- * -EBUSY it is traced by another process (TRACE), or its cgroup holds others (CGROUP); -ETIMEDOUT it
- * did not come to a stop; -EOPNOTSUPP no cgroup v2 freezer here (CGROUP), or KEEP with TRACE; -EINVAL;
- * -EMFILE, -ENFILE, -ENOMEM; those of writing the record.
+ * MEMHINT_FREEZE_FORCE; -ESRCH one of them has ended; -EPERM no right to trace or to signal it, or the
+ * directory of records is not safe; -EBUSY it is traced by another process (TRACE), or its cgroup holds
+ * others (CGROUP); -ETIMEDOUT it did not come to a stop; -EOPNOTSUPP no cgroup v2 freezer here (CGROUP),
+ * or KEEP with TRACE; -EINVAL nobody, somebody twice, an unknown flag or way; -EAGAIN no thread can be
+ * made; -EMFILE, -ENFILE, -ENOMEM; those of writing the record.
  * Return: 0 or a negative errno. Since: 0.1. Source: ptrace(2), cgroups(7), signal(7).
  */
 int memhint_freeze_open(struct memhint_process *const *processes, size_t count,
@@ -167,7 +169,7 @@ const char *memhint_run_directory(void);
 
 /** struct memhint_frozen - one record of the run-time directory. */
 struct memhint_frozen {
-	int pid;
+	int pid; /* 0: a cgroup that was frozen as such */
 	uint32_t reserved_pid;
 	uint64_t unique_id;
 	enum memhint_freeze_way way; /* CGROUP or SIGNAL */
@@ -180,7 +182,7 @@ struct memhint_frozen {
 /**
  * memhint_freeze_list() - tell what is recorded as frozen
  * @sink: called for each; non-zero ends the list.
- * Errors: those of reading the directory; none if it does not exist.
+ * Errors: those of reading the directory, -EBADMSG a file is no record; none if it does not exist.
  * Return: 0, what @sink returned, or a negative errno. Since: 0.1.
  */
 int memhint_freeze_list(const char *run_directory,
@@ -195,14 +197,15 @@ int memhint_freeze_list(const char *run_directory,
  * A record is held locked (flock(2)) by its living maker, so what is going on is never disturbed. What is
  * to be kept stays frozen, as long as anybody of it lives. A process is known by its unique id: a reused
  * PID is never signalled.
- * Errors: the first that kept a record from being undone; the others are undone all the same.
+ * Errors: the first that kept a record from being undone, -EBADMSG for a file that is none among them;
+ * the others are undone all the same.
  * Return: 0 or a negative errno. Since: 0.1.
  */
 int memhint_freeze_recover(const char *run_directory, size_t *ret_count);
 
 /**
  * memhint_thaw() - let a process run again that MEMHINT_FREEZE_KEEP had left frozen
- * Errors: -ENOENT memhint has no record of freezing it; -ESRCH; -EPERM; -EIO.
+ * Errors: -ENOENT memhint has no record of freezing it; -ESRCH; -EPERM; -EBADMSG; -EIO.
  * Return: 0 or a negative errno. Since: 0.1.
  */
 int memhint_thaw(struct memhint_process *process, const char *run_directory);

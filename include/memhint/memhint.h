@@ -15,7 +15,8 @@
  * the library fills in has room for what later versions will tell: members named reserved, which are 0
  * until then. Of an enumeration, old values keep their numbers.
  *
- * The library does not log, exit, start threads, change signals or read the environment.
+ * The library does not log, exit, change signals or read the environment. It starts a thread in one
+ * case, for a moment: see memhint_freeze_open().
  * No object may be used by two threads at once; different objects may.
  */
 #ifndef MEMHINT_MEMHINT_H

@@ -6,9 +6,20 @@
 #ifndef BPF_LINK_H
 #define BPF_LINK_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+/*
+ * Whether loading a program failed for a signal that came while the kernel was checking it; another one may
+ * come the next time, but not for ever. Source: do_check() in kernel/bpf/verifier.c.
+ */
+#define LOAD_TRIES 5
+static inline bool load_was_interrupted(int r)
+{
+	return r == -EAGAIN || r == -EINTR;
+}
 
 /* By number, which each iterator looks up anew, in the PID namespace of whoever makes it. An fd. */
 int link_create_pid(int program_fd, pid_t pid, bool all_threads);

@@ -74,13 +74,15 @@ static int load_seq(struct vma_reader *reader)
 int vma_reader_open(struct vma_reader *reader, enum bpf_room_way way)
 {
 	void *memory;
-	int r;
+	int r, tries = 0;
 
 	reader->way = way;
 	reader->program_fd = reader->head_program_fd = reader->map_fd = -1;
 	reader->link_fd = reader->iter_fd = -1;
 	reader->head = NULL;
-	r = way == BPF_ROOM_RUN ? load_run(reader) : load_seq(reader);
+	do
+		r = way == BPF_ROOM_RUN ? load_run(reader) : load_seq(reader);
+	while (load_was_interrupted(r) && tries++ < LOAD_TRIES);
 	if (r < 0)
 		return r;
 	memory = mmap(NULL, reader->head_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, reader->map_fd,

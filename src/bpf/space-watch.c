@@ -80,7 +80,12 @@ static int open_seq(void)
 
 int space_program_open(enum bpf_room_way way)
 {
-	return way == BPF_ROOM_RUN ? open_run() : open_seq();
+	int r, tries = 0;
+
+	do
+		r = way == BPF_ROOM_RUN ? open_run() : open_seq();
+	while (load_was_interrupted(r) && tries++ < LOAD_TRIES);
+	return r;
 }
 
 /* 0; -ENOENT there is no such process here. */

@@ -272,7 +272,7 @@ static int busy(const struct target *target, const char *instead, const char *ou
 	if (kin_tracer(target->process, &tracer) == 0)
 		log_error(
 			"process %d (%s) is traced by process %d (%s), and there can be no second "
-			"tracer; %s. End the first, %s",
+			"tracer; %s. Detach it, %s",
 			pid, target->stat.comm, tracer.pid, tracer.comm, outcome, instead);
 	else
 		log_error("process %d (%s) cannot be held just now: it is traced, or shares its "

@@ -278,6 +278,9 @@ static int freeze_all(struct hint_run *run)
 	size_t known = run->list.count;
 	int r, error;
 
+	/* What looking takes is loaded while they still run. */
+	memhint_probe(MEMHINT_FEATURE_BPF_VMA);
+	memhint_probe(MEMHINT_FEATURE_EXACT_COOKIE);
 	error = group_freeze(&hint->targets, &run->list, &options, &run->group);
 	r = adopt_new(run, known);
 	if (error == 0 && r < 0) {

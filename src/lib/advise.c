@@ -200,12 +200,13 @@ static int advise_all(struct advising *advising, int r)
 	if (r == -ESTALE) {
 		run->result->map_changed = true;
 		run_skip_rest(run, MEMHINT_SKIP_CHANGED);
-	} else if (r == -EDQUOT)
+	} else if (r == -EDQUOT) {
 		run_skip_rest(run, MEMHINT_SKIP_BUDGET);
-	else if (r == -ECANCELED)
+	} else if (r == -ECANCELED) {
 		run_skip_rest(run, MEMHINT_SKIP_CANCELLED);
-	else if (r < 0)
+	} else if (r < 0) {
 		run_skip_rest(run, MEMHINT_SKIP_STOPPED);
+	}
 	/*
 	 * Advice given after the last look went to the new address space, if there is one; and in one
 	 * that is just being made or given back there is no code to run advice with.

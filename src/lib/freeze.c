@@ -123,14 +123,32 @@ static bool is_ancestor(pid_t pid)
 	return true; /* it cannot be told */
 }
 
+/* When the caller started; asked for once, and once more after a fork. */
+static int read_own_start(uint64_t *ret_ticks)
+{
+	static _Atomic uint64_t
+		known; /* with the PID in its lowest bits, of which it has at most 22 */
+	uint64_t value = known, pid = (uint64_t)getpid();
+	struct proc_stat stat;
+	pid_t parent;
+	int r;
+
+	if ((value & 0x3fffff) != pid) {
+		r = read_parent(getpid(), &parent, &stat);
+		if (r < 0)
+			return r;
+		known = value = stat.start_ticks << 22 | pid;
+	}
+	*ret_ticks = value >> 22;
+	return 0;
+}
+
 /* -EDEADLK if freezing it would freeze the caller, or whom he answers to. */
 static int check_allowed(const struct memhint_freeze *freeze, const struct memhint_process *process)
 {
-	static _Atomic uint64_t own_start;
-	static _Atomic pid_t
-		own_pid; /* whose start that is: after a fork it is that of the parent */
-	pid_t pid = memhint_process_pid(process), parent;
+	pid_t pid = memhint_process_pid(process);
 	struct proc_stat stat;
+	uint64_t own_start;
 	int r;
 
 	if (memhint_process_is_self(process))
@@ -139,18 +157,14 @@ static int check_allowed(const struct memhint_freeze *freeze, const struct memhi
 		return 0;
 	if (pid == 1)
 		return -EDEADLK;
-	/* Who started later is no ancestor: that is quickly told of most. */
-	if (own_pid != getpid()) {
-		r = read_parent(getpid(), &parent, &stat);
-		if (r < 0)
-			return r;
-		own_start = stat.start_ticks + 1;
-		own_pid = getpid();
-	}
+	r = read_own_start(&own_start);
+	if (r < 0)
+		return r;
 	r = proc_stat_read(memhint_process_dirfd(process), &stat);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
-	return stat.start_ticks + 1 <= own_start && is_ancestor(pid) ? -EDEADLK : 0;
+	/* Who started later is no ancestor: that is quickly told of most. */
+	return stat.start_ticks <= own_start && is_ancestor(pid) ? -EDEADLK : 0;
 }
 
 /* Items */
@@ -603,20 +617,19 @@ static void drop_ended(struct memhint_freeze *freeze)
 static int freeze_all(struct memhint_freeze *freeze, const struct freezer *source)
 {
 	for (;;) {
-		bool was_held;
 		ssize_t added;
 		int r;
 
 		if (source)
 			drop_ended(freeze);
-		was_held = freeze->count > 0 && all_held(freeze);
 		added = source ? add_members(freeze, source) : 0;
 		if (added < 0)
 			return (int)added;
-		if (was_held && added == 0)
-			return 0;
 		if (freeze->count == 0)
 			return -ECHILD;
+		/* They were so before the listing, which found nobody new: none is left to be born. */
+		if (all_held(freeze))
+			return 0;
 		r = begin(freeze, source);
 		if (r == 0)
 			r = wait_for_traces(freeze, source);

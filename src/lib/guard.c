@@ -37,11 +37,14 @@ static int stop_target(struct guard *guard, struct run *run)
 		.size = sizeof(options),
 		.flags = run->options.flags & MEMHINT_ADVISE_FORCE ? MEMHINT_FREEZE_FORCE : 0,
 	};
-	uint64_t now = clock_usec();
+	uint64_t now, ignored;
 	int r;
 
 	if (guard->freeze || run_is_dry(run))
 		return 0;
+	/* What a reading takes is opened while the target still runs: loading BPF programs takes long. */
+	memhint_process_cookie(run->process, &ignored);
+	now = clock_usec();
 	r = memhint_freeze_open(&run->process, 1, &options, &guard->own);
 	if (r < 0)
 		return r;

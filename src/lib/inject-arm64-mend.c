@@ -37,6 +37,11 @@ static const uint16_t interrupted_calls[] = {
 	__NR_accept4,
 };
 
+bool arm64_is_cut_short(uint64_t number)
+{
+	return ARM64_IS_IN(interrupted_calls, number);
+}
+
 /* The kernel's signal frame, without what may follow. */
 struct frame {
 	siginfo_t info;
@@ -184,7 +189,7 @@ int inject_arch_mend(pid_t tid)
 
 	if (arm64_regset_read(tid, NT_PRSTATUS, &before, sizeof(before)) != (ssize_t)sizeof(before))
 		return 0;
-	if ((int64_t)before.regs[0] != -EINTR || !ARM64_IS_IN(interrupted_calls, before.regs[8]) ||
+	if ((int64_t)before.regs[0] != -EINTR || !arm64_is_cut_short(before.regs[8]) ||
 	    !peek(tid, before.pc - ARM64_CALL_BYTES, &text) || (uint32_t)text != ARM64_SVC ||
 	    is_from_handler(tid, &before) || first_argument(tid, &before, &first) < 0 ||
 	    ptrace(PTRACE_SETOPTIONS, tid, NULL, (long)PTRACE_O_TRACESYSGOOD) < 0)

@@ -328,7 +328,8 @@ int inject_arch_look(const struct inject_thread *thread, struct inject_registers
 
 	if (pread(thread->memory_fd, &instruction, sizeof(instruction), (off_t)user.pc) !=
 		    (ssize_t)sizeof(instruction) ||
-	    instruction != ARM64_SVC || !ARM64_IS_IN(waiting_calls, user.regs[8]))
+	    instruction != ARM64_SVC ||
+	    !(ARM64_IS_IN(waiting_calls, user.regs[8]) || arm64_is_cut_short(user.regs[8])))
 		return 0;
 	r = inject_thread_run(thread, PTRACE_SYSCALL);
 	if (r == 0) {
@@ -339,9 +340,17 @@ int inject_arch_look(const struct inject_thread *thread, struct inject_registers
 	if (r == 0)
 		r = inject_arch_get(thread->tid, registers);
 	if (r == 0) {
-		error = (int64_t)user_of(registers).regs[0];
-		r = inject_thread_hold(thread);
+		user = user_of(registers);
+		error = (int64_t)user.regs[0];
+		if (error == -EINTR && arm64_is_cut_short(user.regs[8])) {
+			error = ARM64_RESTART_NO_HAND;
+			user.regs[0] = (unsigned long long)error;
+			set_user(registers, &user);
+			r = inject_arch_set(thread->tid, registers);
+		}
 	}
+	if (r == 0)
+		r = inject_thread_hold(thread);
 	if (r < 0)
 		return r;
 	/* Where a signal came, the call was over before it could be seen. */

@@ -22,4 +22,7 @@ bool arm64_is_in(const uint16_t *numbers, size_t count, uint64_t number);
 #define ARM64_IS_IN(numbers, number) \
 	arm64_is_in(numbers, sizeof(numbers) / sizeof((numbers)[0]), number)
 
+/* In inject-arm64-mend.c. A call that says EINTR whenever its thread was stopped, also without any signal. */
+bool arm64_is_cut_short(uint64_t number);
+
 #endif

@@ -221,7 +221,7 @@ static bool is_interrupted(const struct x86_common *common)
 
 	if (common->call == __NR_ipc)
 		return x86_is_in(ipc_calls, sizeof(ipc_calls) / sizeof(ipc_calls[0]),
-				 common->arguments[0] & 0xffff);
+				 (int64_t)(common->arguments[0] & 0xffff));
 	if (common->call == __NR_socketcall)
 		return x86_is_in(socket_calls, sizeof(socket_calls) / sizeof(socket_calls[0]),
 				 (int64_t)common->arguments[0]);

@@ -41,6 +41,8 @@
 #define STEP_USEC 1000000u
 /* Signals that are delivered one after the other before an advice is given up. */
 #define SIGNAL_LIMIT 64
+/* A status with all groups that a user may be in: 65,536 numbers of up to 10 digits. */
+#define STATUS_BYTES (1u << 20)
 
 enum state {
 	STATE_IDLE,    /* nothing was changed */
@@ -70,15 +72,19 @@ enum stop {
 	STOP_SIGNAL, /* to be given a signal */
 };
 
-static int read_status(const struct injector *injector, pid_t tid, char *text, size_t size)
+static int read_status(const struct injector *injector, pid_t tid, char **ret_text)
 {
+	_cleanup_free_ char *text = malloc(STATUS_BYTES);
 	char path[64];
 	ssize_t n;
 
+	if (!text)
+		return -ENOMEM;
 	snprintf(path, sizeof(path), "task/%d/status", tid);
-	n = fd_read_file_at(memhint_process_dirfd(injector->process), path, text, size);
+	n = fd_read_file_at(memhint_process_dirfd(injector->process), path, text, STATUS_BYTES);
 	if (n < 0)
 		return n == -ENOENT ? -ESRCH : (int)n;
+	*ret_text = take_pointer(text);
 	return 0;
 }
 
@@ -93,7 +99,7 @@ static int seccomp_mode(const char *status)
 int inject_open(struct memhint_process *process, struct injector **ret_injector)
 {
 	_cleanup_free_ struct injector *injector = NULL;
-	char status[8192];
+	_cleanup_free_ char *status = NULL;
 	int r;
 
 	if (!inject_arch_is_built())
@@ -102,7 +108,7 @@ int inject_open(struct memhint_process *process, struct injector **ret_injector)
 	if (!injector)
 		return -ENOMEM;
 	*injector = (struct injector){ .process = process, .thread.memory_fd = -1 };
-	r = read_status(injector, memhint_process_pid(process), status, sizeof(status));
+	r = read_status(injector, memhint_process_pid(process), &status);
 	if (r < 0)
 		return r;
 	if (seccomp_mode(status) == SECCOMP_MODE_STRICT)
@@ -189,7 +195,8 @@ static bool allows(const struct injector *injector, uint32_t number, uint64_t ad
 		.instruction_pointer = address,
 	};
 
-	memcpy(data.args, arguments, count * sizeof(*arguments));
+	if (count)
+		memcpy(data.args, arguments, count * sizeof(*arguments));
 	return seccomp_filters_allow(&injector->filters, &data);
 }
 
@@ -275,11 +282,11 @@ static int write_frame(struct injector *injector)
 
 static int prepare(struct injector *injector, pid_t tid)
 {
-	char status[8192];
+	_cleanup_free_ char *status = NULL;
 	int r;
 
 	injector->thread.tid = tid;
-	r = read_status(injector, tid, status, sizeof(status));
+	r = read_status(injector, tid, &status);
 	if (r == 0)
 		r = open_memory(injector);
 	if (r == 0)
@@ -306,11 +313,10 @@ static int prepare(struct injector *injector, pid_t tid)
 	return r;
 }
 
-/* The first thread that can be used, from number @first on. */
-static int choose_thread(struct injector *injector, size_t first)
+/* The first thread that can be used, from number @first on. @result: the error if there are none. */
+static int choose_thread(struct injector *injector, size_t first, int result)
 {
 	struct trace *trace = injector->trace;
-	int result = trace->count ? -EOPNOTSUPP : -ESRCH;
 
 	if (process_is_frozen(injector->process))
 		return -EBUSY;
@@ -326,9 +332,11 @@ static int choose_thread(struct injector *injector, size_t first)
 		forget_thread(injector);
 		if (r == -ENOMEM)
 			return r;
-		/* One that may do later says more than one that never will. */
-		if (r != -EOPNOTSUPP)
+		/* One that may do later says more than one that never will, or is no more. */
+		if (r != -EOPNOTSUPP && r != -ESRCH)
 			result = -EBUSY;
+		else if (result == -ESRCH)
+			result = r;
 	}
 	return process_is_ending(injector->process) ? -ESRCH : result;
 }
@@ -336,7 +344,7 @@ static int choose_thread(struct injector *injector, size_t first)
 int inject_begin(struct injector *injector, struct trace *trace)
 {
 	injector->trace = trace;
-	return choose_thread(injector, 0);
+	return choose_thread(injector, 0, -ESRCH);
 }
 
 static int resume(const struct injector *injector, enum __ptrace_request request, int signal)
@@ -527,13 +535,13 @@ static int run_call(struct injector *injector)
 /* Until there is a thread whose filters let this very call through. */
 static int be_ready(struct injector *injector, const uint64_t arguments[3])
 {
-	int r = injector->state == STATE_IDLE ? choose_thread(injector, 0) : 0;
+	int r = injector->state == STATE_IDLE ? choose_thread(injector, 0, -ESRCH) : 0;
 
 	while (r == 0 && !allows_advice(injector, arguments)) {
 		if (injector->state != STATE_READY)
 			return -EOPNOTSUPP;
 		leave_thread(injector, true);
-		r = choose_thread(injector, injector->index + 1);
+		r = choose_thread(injector, injector->index + 1, -EOPNOTSUPP);
 	}
 	if (r < 0)
 		return r;

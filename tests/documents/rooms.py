@@ -104,6 +104,8 @@ def check_library():
     """libmemhint is for programs of others: it keeps quiet and leaves the process alone."""
     banned = re.compile(r"\b(printf|puts|perror|exit|_exit|abort|syslog|getenv|secure_getenv|pthread_create|"
                         r"signal|sigaction|sigprocmask|pthread_sigmask|fork|setlocale)\s*\(")
+    # Its one thread, with all signals blocked: see there why nothing else helps.
+    excused = {("src/lib/trace-watch.c", "pthread_create"), ("src/lib/trace-watch.c", "pthread_sigmask")}
     for room in ("src/lib", "src/bpf", "src/util"):
         wrong = []
         for path in sources():
@@ -111,7 +113,8 @@ def check_library():
                 text = documents.without_comments(documents.read(path))
                 text = re.sub(r'"(?:\\.|[^"\\])*"', '""', text)
                 text = re.sub(r"//.*", "", text)
-                wrong += [f"{path}: {match.group(1)}()" for match in banned.finditer(text)]
+                wrong += [f"{path}: {match.group(1)}()" for match in banned.finditer(text)
+                          if (str(path), match.group(1)) not in excused]
         ok(not wrong, f"{room}: does not print, exit, fork, start threads, change signals or read the environment",
            *wrong)
 

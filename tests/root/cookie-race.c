@@ -21,6 +21,8 @@
 
 #define P 4096ull
 #define ROUNDS 5000
+#define LISTS 500000
+#define ENOUGH 100
 
 enum { BEGUN, DONE, REST, STOP };
 
@@ -128,8 +130,8 @@ static void test_lists(struct memhint_process *process, const struct child *chil
 
 	while (memhint_map_open(process, &options, &map) == -EAGAIN)
 		;
-	/* As often as it takes to have seen both. */
-	while (with < 100 || without < 100) {
+	/* As often as it takes to have seen both, which is some thousand times. */
+	for (size_t i = 0; i < LISTS && (with < ENOUGH || without < ENOUGH); i++) {
 		uint64_t done, begun;
 
 		if (memhint_map_refresh(map) < 0)
@@ -150,6 +152,7 @@ static void test_lists(struct memhint_process *process, const struct child *chil
 	}
 	printf("# %s: %zu lists current, %zu with the page, %zu without\n", name, current, with,
 	       without);
+	ok(with >= ENOUGH && without >= ENOUGH, "%s: lists that are current, of both states", name);
 	is(wrong, 0, "%s: a list whose cookie is still good is right", name);
 	memhint_map_close(map);
 }

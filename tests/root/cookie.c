@@ -156,8 +156,9 @@ static void setup_commands(struct child_shared *shared)
 	shared->address[0] = (uint64_t)body;
 }
 
-static void *wait_in_thread(void *unused)
+static void *wait_in_thread(void *running)
 {
+	__atomic_store_n((bool *)running, true, __ATOMIC_RELEASE);
 	for (;;)
 		pause();
 	return NULL;
@@ -174,6 +175,7 @@ __attribute__((noinline)) static long grow_stack(int depth)
 
 static long command_run(int what, struct child_shared *shared)
 {
+	static bool running;
 	pthread_t thread;
 
 	switch ((enum command)what) {
@@ -208,11 +210,17 @@ static long command_run(int what, struct child_shared *shared)
 		return mremap(pieces[PIECE_MOVE], P, P, MREMAP_MAYMOVE | MREMAP_FIXED,
 			      hole + 4 * P) == MAP_FAILED;
 	case THREAD:
-		return pthread_create(&thread, NULL, wait_in_thread, NULL);
+		if (pthread_create(&thread, NULL, wait_in_thread, &running) != 0)
+			return -1;
+		/* What it maps to begin with is part of it. */
+		while (!__atomic_load_n(&running, __ATOMIC_ACQUIRE))
+			sched_yield();
+		return 0;
 	case STACK:
 		return grow_stack(64);
 	case MLOCK:
-		return mlock(pieces[PIECE_LOCK], P);
+		/* Not mlock(), which does nothing where sanitizers have their own. */
+		return syscall(SYS_mlock, pieces[PIECE_LOCK], P);
 	case DONTDUMP:
 		return madvise(pieces[PIECE_DUMP], P, MADV_DONTDUMP);
 	case UNDONE:

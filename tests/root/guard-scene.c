@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "guard-scene.h"
 
+#include "filter-internal.h"
 #include "tap.h"
 #include "vector.h"
 
@@ -29,7 +30,7 @@ static long map_at(char *address, size_t length, int byte)
 
 static void set_up(struct child_shared *shared)
 {
-	size_t size = (PARTS + 2) * STEP;
+	size_t size = (PARTS + 2) * STEP + 2 * MANY * P;
 	char *block =
 		mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -70,6 +71,11 @@ static long obey(int what, struct child_shared *shared)
 		return map_at(part_address(shared, PARTS - 1), PART, 7);
 	case GROW_SECOND:
 		return map_at(part_address(shared, 1) + PART, BETWEEN, 7);
+	case MAP_MANY:
+		for (size_t i = 0; i < MANY; i++)
+			if (map_at(part_address(shared, PARTS) + 2 * i * P, P, 7) < 0)
+				return -1;
+		return 0;
 	case EXEC:
 		execl("/bin/sleep", "sleep", "infinity", (char *)NULL);
 	}
@@ -87,14 +93,36 @@ ssize_t __wrap_vector_advise(int pidfd, bool is_self, const struct iovec *ranges
 {
 	struct scene *scene = current;
 
+	if (!scene)
+		return __real_vector_advise(pidfd, is_self, ranges, count, advice);
 	if (scene->look)
 		scene->look(scene);
-	if ((int)scene->call_count == scene->hook_call)
+	if (scene->hook_call == EVERY_CALL || (int)scene->call_count == scene->hook_call)
 		child_tell(&scene->child, (int)scene->hook);
 	must(scene->call_count < sizeof(scene->calls) / sizeof(scene->calls[0]));
 	scene->calls[scene->call_count++] =
 		(struct call){ (uint64_t)(uintptr_t)ranges->iov_base, ranges->iov_len };
 	return __real_vector_advise(pidfd, is_self, ranges, 1, advice);
+}
+
+int __real_select_again(const struct origin *origin, const struct memhint_map *map,
+			const struct pages *pages, uint64_t start, uint64_t end,
+			struct memhint_ranges *ranges);
+int __wrap_select_again(const struct origin *origin, const struct memhint_map *map,
+			const struct pages *pages, uint64_t start, uint64_t end,
+			struct memhint_ranges *ranges);
+
+int __wrap_select_again(const struct origin *origin, const struct memhint_map *map,
+			const struct pages *pages, uint64_t start, uint64_t end,
+			struct memhint_ranges *ranges)
+{
+	int r = __real_select_again(origin, map, pages, start, end, ranges);
+
+	if (current && current->hook_look != NOTHING) {
+		child_tell(&current->child, (int)current->hook_look);
+		current->hook_look = NOTHING;
+	}
+	return r;
 }
 
 void scene_begin_as(struct scene *scene, int advice, void (*setup)(struct child_shared *shared),
@@ -105,7 +133,7 @@ void scene_begin_as(struct scene *scene, int advice, void (*setup)(struct child_
 		.options = { .size = sizeof(scene->options) },
 		.filter = { .size = sizeof(scene->filter) },
 	};
-	child_start(&scene->child, setup, obey);
+	child_start(&scene->child, setup ? setup : set_up, obey);
 	scene->filter.start = part_start(scene, 0);
 	scene->filter.end = scene->filter.start + bytes;
 	must(memhint_process_open(P_PID, (id_t)scene->child.pid, &scene->process) == 0);
@@ -125,6 +153,7 @@ void scene_end(struct scene *scene)
 	memhint_map_close(scene->map);
 	memhint_process_close(scene->process);
 	child_end(&scene->child);
+	current = NULL;
 }
 
 uint64_t part_start(const struct scene *scene, size_t part)
@@ -172,5 +201,5 @@ char target_state(const struct scene *scene)
 {
 	struct memhint_process_stat stat;
 
-	return memhint_process_stat(scene->process, &stat) == 0 ? stat.state : '?';
+	return memhint_process_stat(scene->process, &stat) == 0 ? (char)stat.state : '?';
 }

@@ -19,6 +19,8 @@
 #define STEP (32 * P) /* from one part to the next; what lies between is not mapped */
 #define BETWEEN (8 * P)
 #define ALL (PARTS * PART)
+#define MANY 1500ull /* more than one look takes in */
+#define EVERY_CALL (-2)
 
 enum command {
 	NOTHING,
@@ -30,6 +32,7 @@ enum command {
 	MAP_AFTER_LAST, /* and after part 5 */
 	REPLACE_LAST,	/* part 5 makes room for other memory just like it */
 	GROW_SECOND,	/* part 1 by BETWEEN, in the same place */
+	MAP_MANY,	/* MANY mappings of a page, after part 5 */
 	EXEC,		/* never answers */
 	COUNT,		/* how often it was told something */
 };
@@ -51,21 +54,25 @@ struct scene {
 	/* What the wrapper does, and sees. */
 	int hook_call; /* before this call, counted from 0; -1: never */
 	enum command hook;
+	enum command hook_look;		   /* while it is selected again, for the first time */
 	void (*look)(struct scene *scene); /* before each call; or NULL */
-	struct call calls[64];
+	struct call calls[2048];
 	size_t call_count;
 };
 
 void scene_begin(struct scene *scene, int advice);
 
-/* With other memory: @bytes from address[0] on. */
+/* With other memory, or the same if @setup is NULL; @bytes from address[0] on are selected. */
 void scene_begin_as(struct scene *scene, int advice, void (*setup)(struct child_shared *shared),
 		    uint64_t bytes);
 void scene_end(struct scene *scene);
 
 uint64_t part_start(const struct scene *scene, size_t part);
 
-/* Advises with this guard; at call number @when, -1 never, the target does @what just before. */
+/*
+ * Advises with this guard; at call number @when, -1 never, EVERY_CALL at each, the target does @what just
+ * before.
+ */
 int scene_advise(struct scene *scene, enum memhint_guard guard, int advice, int when,
 		 enum command what);
 

@@ -156,10 +156,15 @@ static void test_pages(void)
 	give(&scene, MADV_POPULATE_WRITE);
 	is(usage(&scene).rss_bytes + usage(&scene).swap_bytes, ALL, "populate_write: it is back");
 	give(&scene, MADV_FREE);
-	/* Freed for real only when memory is short; PAGEOUT passes for that, and keeps nothing of it. */
+	/*
+	 * Freed for real only when memory is short, or by PAGEOUT; but the kernel marks pages in batches of
+	 * 31, and what is in the last one still goes to swap.
+	 */
 	reselect(&scene, MADV_PAGEOUT);
 	is(scene_advise(&scene, MEMHINT_GUARD_NONE, MADV_PAGEOUT, -1, NOTHING), 0, "then PAGEOUT");
-	is(usage(&scene).swap_bytes, 0, "free: nothing of it goes to swap");
+	is(usage(&scene).rss_bytes, 0, "free: it is gone");
+	ok(usage(&scene).swap_bytes <= 2 * 31 * P,
+	   "free: and not to swap, but for the last batches");
 	scene_end(&scene);
 }
 

@@ -88,7 +88,7 @@ static void run_on(unsigned char *stack, size_t size)
 /* What is below and above the part of it that a coroutine runs on is kept, and so is that of the rest. */
 __attribute__((noinline)) static long run_inside(unsigned char *memory)
 {
-	const size_t begin = KEPT_BYTES / 2, size = 64u << 10;
+	const size_t begin = KEPT_BYTES / 2, size = 4096;
 	uint64_t wrong;
 
 	fill(memory, KEPT_BYTES);
@@ -258,6 +258,7 @@ static void test_thread(size_t bytes, bool is_possible)
 	struct memhint_process *process;
 	struct iovec range;
 	struct child child;
+	unsigned int given = 0;
 	int what = 0;
 	long result;
 
@@ -268,8 +269,11 @@ static void test_thread(size_t bytes, bool is_possible)
 	must(write(child.command_fd, &what, sizeof(what)) == sizeof(what));
 	while (!load(&child, IS_THERE))
 		sched_yield();
-	is(inject_once(process, &range, 1, MADV_NORMAL), is_possible ? (ssize_t)SIZE : -EBUSY,
-	   "another thread, with a stack of %zu bytes", bytes);
+	/* More often than its stack has pages. */
+	for (int i = 0; i < 300; i++)
+		given += inject_once(process, &range, 1, MADV_NORMAL) ==
+			 (is_possible ? (ssize_t)SIZE : -EBUSY);
+	is(given, 300, "another thread, with a stack of %zu bytes", bytes);
 	for (int stops = 0; stops < DEATHS; stops++)
 		ok(!is_possible || die_once(process, &range, stops), "and with a death on the way");
 	child.shared->number[RELEASED] = 1;
@@ -279,6 +283,7 @@ static void test_thread(size_t bytes, bool is_possible)
 	child_end(&child);
 }
 
+#ifdef __x86_64__
 /* --- restartable sequences ------------------------------------------------------------------------- */
 
 /*
@@ -371,6 +376,7 @@ static void test_sequences(void)
 	memhint_process_close(process);
 	child_end(&child);
 }
+#endif
 
 int main(void)
 {
@@ -390,6 +396,8 @@ int main(void)
 	test_place(7, false, false, "at the bottom of a stack");
 	test_thread(1u << 20, true);
 	test_thread(32u << 10, false);
+#ifdef __x86_64__
 	test_sequences();
+#endif
 	return done_testing();
 }

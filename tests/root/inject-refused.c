@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Targets in which no advice can be given, and those that only look so. None is harmed by the try. */
+#include "cgroup.h"
 #include "child.h"
 #include "clock.h"
 #include "inject-arch.h"
@@ -250,6 +251,7 @@ static void test_other_thread(void)
 
 /* --- programs -------------------------------------------------------------------------------------- */
 
+#ifdef __x86_64__
 static void test_programs(void)
 {
 	static const struct target_kind bare = { "without libc", "inject-target-bare", NULL };
@@ -281,6 +283,30 @@ static void test_headers(void)
 	ok(!abi_of(ELFCLASS32, EM_X86_64), "not x32");
 	ok(!abi_of(ELFCLASS64, EM_AARCH64), "nor another machine");
 }
+#endif
+
+/* --- control groups -------------------------------------------------------------------------------- */
+
+static void test_frozen(void)
+{
+	struct cgroup cgroup;
+	struct child child;
+
+	if (!cgroup_make(&cgroup, "inject")) {
+		skip_one("a frozen group", "no cgroup v2 in which groups can be made");
+		return;
+	}
+	child_start(&child, restrict_child, restricted);
+	must(cgroup_add(&cgroup, child.pid) && cgroup_write(&cgroup, "cgroup.freeze", "1"));
+	must(cgroup_wait(&cgroup, "frozen 1"));
+	for (int i = 0; i < 3; i++)
+		is(advise(child.pid, &child, MADV_RANDOM), -EBUSY, "frozen");
+	must(cgroup_write(&cgroup, "cgroup.freeze", "0"));
+	is(advise(child.pid, &child, MADV_RANDOM), SIZE, "and thawed");
+	is(child_tell(&child, 1), ANSWER, "it goes on");
+	child_end(&child);
+	ok(cgroup_end(&cgroup), "nothing is left");
+}
 
 int main(void)
 {
@@ -296,7 +322,10 @@ int main(void)
 		test_case();
 	test_argument();
 	test_other_thread();
+#ifdef __x86_64__
 	test_programs();
 	test_headers();
+#endif
+	test_frozen();
 	return done_testing();
 }

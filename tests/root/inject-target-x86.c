@@ -137,6 +137,7 @@ __asm__(".globl _start\n"
 	"	sub $12, %esp\n"
 	"	push %eax\n"
 	"	call run\n");
+
 #endif
 
 #if defined(BARE) && defined(__x86_64__)

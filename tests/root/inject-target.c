@@ -2,7 +2,8 @@
 /*
  * A target that notices everything: it fills all registers, runs a while in user mode or waits in a
  * system call, and compares. Without libc, so that one source is a 64-bit and a 32-bit program wherever
- * there is a compiler; the 64-bit one is linked with libc all the same, as that has a signal return.
+ * there is a compiler; the 64-bit one is linked with libc all the same, as that has a signal return,
+ * but for one that is to have none (BARE).
  * usage: inject-target MODE [gate]
  */
 #include "inject-target-cpu.h"
@@ -177,7 +178,7 @@ __attribute__((noreturn)) static void loop(enum target_mode mode)
 	}
 }
 
-#ifndef BARE
+#if !defined(__i386__) && !defined(BARE)
 int main(int argc, char **argv)
 {
 	(void)argc;

@@ -60,10 +60,10 @@ static void map_all(struct child_shared *shared)
 						  : MAP_PRIVATE | MAP_ANONYMOUS),
 				     has_file ? file : -1, 0);
 
-		if (address == MAP_FAILED)
-			_exit(3);
 		/* A page between them, so that no two are one mapping. */
-		mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (address == MAP_FAILED ||
+		    mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+			_exit(3);
 		if (i != UNTOUCHED)
 			memset(address, 'a' + i, SIZE);
 		shared->address[i] = (uintptr_t)address;
@@ -80,11 +80,23 @@ static long sum_of(const struct child_shared *shared, int which)
 	return sum;
 }
 
+/* A command from here on: an advice, and above it the mapping that it is for, plus one. */
+#define ADVISE_ITSELF (1 << 20)
+
+static long advise_itself(int what, const struct child_shared *shared)
+{
+	void *address = (void *)(uintptr_t)shared->address[what / ADVISE_ITSELF - 1];
+
+	return madvise(address, SIZE, what % ADVISE_ITSELF) == 0 ? (long)SIZE : -errno;
+}
+
 static long answer(int what, struct child_shared *shared)
 {
 	unsigned char resident[SIZE / PAGE];
 	long count = 0;
 
+	if (what >= ADVISE_ITSELF)
+		return advise_itself(what, shared);
 	switch (what) {
 	case SUM_ANON:
 		return sum_of(shared, ANON);
@@ -137,7 +149,7 @@ static const struct {
 	{ "WIPEONFORK", "wf", MADV_WIPEONFORK, MADV_KEEPONFORK, ANON },
 };
 
-/* Those of which this test sees only that they are taken as on oneself. */
+/* Those of which this test sees only that they are taken as from the child itself. */
 static const struct {
 	const char *name;
 	int advice, where;
@@ -169,16 +181,13 @@ static void test_flags(const struct child *child, struct memhint_process *proces
 	}
 }
 
-static void test_others(const struct child *child, struct memhint_process *process)
+static void test_others(struct child *child, struct memhint_process *process)
 {
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		char *own = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		ssize_t want = madvise(own, SIZE, others[i].advice) == 0 ? (ssize_t)SIZE : -errno;
+		int what = (others[i].where + 1) * ADVISE_ITSELF + others[i].advice;
 
-		munmap(own, SIZE);
 		is(advise(process, child->shared->address[others[i].where], SIZE, others[i].advice),
-		   want, "%s: as on oneself", others[i].name);
+		   child_tell(child, what), "%s: as when it does so itself", others[i].name);
 	}
 }
 
@@ -280,11 +289,16 @@ static void test_many(void)
 /* --- signals --------------------------------------------------------------------------------------- */
 
 static struct child_shared *signal_shared;
-enum { HANDLED, WRONG, STEPS, FINISH, IN_HANDLER };
+enum { HANDLED, WRONG, STEPS, FINISH, IN_HANDLER, QUEUED };
 
 static void count_signal(int signal)
 {
 	__atomic_add_fetch(&signal_shared->number[HANDLED], 1, __ATOMIC_RELAXED);
+}
+
+static void count_queued(int signal)
+{
+	__atomic_add_fetch(&signal_shared->number[QUEUED], 1, __ATOMIC_RELAXED);
 }
 
 /* Counts in two places that a signal handler never sees apart, as it runs on this thread. */
@@ -297,6 +311,8 @@ static void run_with_timer(struct child_shared *shared)
 	sigaction(SIGALRM, &action, NULL);
 	action.sa_flags = SA_RESTART | SA_NODEFER;
 	sigaction(SIGPROF, &action, NULL);
+	action.sa_handler = count_queued;
+	sigaction(SIGRTMIN, &action, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
 	setitimer(ITIMER_PROF, &timer, NULL);
 }
@@ -324,7 +340,7 @@ static long spin(int what, struct child_shared *shared)
 static void test_signals(void)
 {
 	struct memhint_process *process;
-	unsigned int given = 0;
+	unsigned int given = 0, died = 0;
 	struct child child;
 	int what = 0;
 	long wrong;
@@ -335,17 +351,27 @@ static void test_signals(void)
 	while (!((volatile uint64_t *)child.shared->number)[STEPS])
 		sched_yield();
 	for (int i = 0; i < 300; i++) {
-		ssize_t n = advise(process, child.shared->address[ANON], SIZE, MADV_NORMAL);
+		ssize_t n;
 
+		must(sigqueue(child.pid, SIGRTMIN, (union sigval){ .sival_int = i }) == 0);
+		n = advise(process, child.shared->address[ANON], SIZE, MADV_NORMAL);
 		given += n == (ssize_t)SIZE;
 		if (n != (ssize_t)SIZE)
 			printf("# %zd\n", n);
 	}
 	is(given, 300, "given among signals");
+	for (int i = 0; i < 60; i++) {
+		struct iovec range = { (void *)(uintptr_t)child.shared->address[ANON], SIZE };
+
+		must(sigqueue(child.pid, SIGRTMIN, (union sigval){ .sival_int = i }) == 0);
+		died += die_injecting(process, &range, MADV_NORMAL, i % DEATHS) == 1;
+	}
+	ok(died > 30, "and by some who have died");
 	child.shared->number[FINISH] = 1;
 	must(read(child.answer_fd, &wrong, sizeof(wrong)) == sizeof(wrong));
 	is(wrong, 0, "the target has gone on rightly");
 	ok(child.shared->number[HANDLED] > 0, "and its handlers have run");
+	is(child.shared->number[QUEUED], 360, "once for each signal");
 	memhint_process_close(process);
 	child_end(&child);
 }
@@ -449,6 +475,12 @@ static void test_stopped(void)
 	for (int i = 0; i < 3; i++) {
 		is(advise(process, child.shared->address[ANON], SIZE, MADV_RANDOM), SIZE,
 		   "it takes advice");
+		ok(wait_for_state(child.pid, 'T'), "and is stopped afterwards");
+	}
+	for (int stops = 0; stops < DEATHS; stops++) {
+		struct iovec range = { (void *)(uintptr_t)child.shared->address[ANON], SIZE };
+
+		ok(die_injecting(process, &range, MADV_RANDOM, stops) != 0, "and a death");
 		ok(wait_for_state(child.pid, 'T'), "and is stopped afterwards");
 	}
 	kill(child.pid, SIGCONT);
@@ -629,6 +661,32 @@ static void test_exec(void)
 	memhint_process_close(process);
 }
 
+/* A program of the other word size. */
+#if TARGET_KINDS > 1
+static void test_narrow(void)
+{
+	struct memhint_process *process;
+	struct target target;
+	const char *why = target_start(&target, &target_kinds[1], TARGET_SPIN);
+
+	if (why) {
+		skip_one("a 32-bit program", why);
+		return;
+	}
+	must(memhint_process_open(P_PID, (id_t)target.pid, &process) == 0);
+	is(advise(process, target.shared->address, target.shared->length, MADV_DONTDUMP),
+	   target.shared->length, "a 32-bit program");
+	ok(has_flag(target.pid, target.shared->address, "dd"), "its mapping has the flag");
+	is(advise(process, target.shared->address, 1, 9999), -EINVAL, "an error");
+	is(advise(process, 1ull << 32, PAGE, MADV_NORMAL), -ENOMEM, "what it cannot have mapped");
+	is(advise(process, target.shared->address, 1ull << 32, MADV_NORMAL), -ENOMEM,
+	   "nor so much of it");
+	ok(target_goes_on(&target, 10) && target_is_whole(&target), "it goes on");
+	memhint_process_close(process);
+	target_end(&target);
+}
+#endif
+
 int main(void)
 {
 	struct memhint_process *self;
@@ -640,6 +698,9 @@ int main(void)
 	inject_close(injector);
 	memhint_process_close(self);
 	test_advice();
+#if TARGET_KINDS > 1
+	test_narrow();
+#endif
 	test_many();
 	test_signals();
 	test_handler(false);

@@ -30,6 +30,9 @@ PR_SET_PDEATHSIG = 1
 BOOT_SECONDS = 120
 # Emulation is slow, and more so on a machine that does something else as well.
 SLOWER = 5
+# What tests start of the programs that are everywhere.
+PROGRAMS = "busybox-static"
+APPLETS = ["cat", "sh", "sleep", "true"]
 
 
 @dataclasses.dataclass
@@ -109,10 +112,11 @@ def cache():
     return pathlib.Path(base) / "memhint"
 
 
-def kernel_image(name, kernel, again):
-    """The kernel, fetched if it is not there yet."""
-    place = cache() / name
-    if again or not place.exists():
+def fetched(name, kernel, again):
+    """The folder that has the packages for a kernel unpacked; fetched if they are not there yet."""
+    place, wanted = cache() / name, f"{kernel.package} {PROGRAMS}"
+    stamp = place / "packages"
+    if again or not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         for tool in ("apt-get", "dpkg-deb"):
             if not shutil.which(tool):
                 raise Problem(f"kernels are fetched with {tool}, which this machine has not")
@@ -121,14 +125,13 @@ def kernel_image(name, kernel, again):
         with tempfile.TemporaryDirectory(dir=cache(), prefix="fetch.") as folder:
             packages = Packages(pathlib.Path(folder), kernel)
             unpacked = pathlib.Path(folder) / "unpacked"
-            packages.unpack(packages.newest(kernel.package), unpacked)
+            for package in packages.newest(kernel.package), PROGRAMS:
+                packages.unpack(package, unpacked)
+            (unpacked / "packages").write_text(wanted, encoding="utf-8")
             shutil.rmtree(place, ignore_errors=True)
             # Whole or not at all.
             os.rename(unpacked, place)
-    images = sorted(place.glob("boot/vmlinuz-*"))
-    if not images:
-        raise Problem(f"{place} has no kernel; remove it, and it is fetched again")
-    return images[-1]
+    return place
 
 
 class Archive:
@@ -293,16 +296,20 @@ def lines_of(process, deadline):
         yield rest.decode(errors="replace")
 
 
-def run(kernel, image, tests):
+def run(kernel, place, tests):
     archive, stream, done, other = Archive(), Stream(), False, []
     tests.put_into(archive)
+    for name in APPLETS:
+        # Copies: tests look for the name among the mappings.
+        archive.file(place / "bin/busybox", f"bin/{name}")
     # A file that is only in memory, so that none is left behind.
     initramfs = os.memfd_create("initramfs", 0)
     with os.fdopen(initramfs, "wb", closefd=True) as file:
         file.write(archive.pack())
         file.flush()
         command = [*kernel.qemu, "-accel", "tcg", "-smp", "2", "-m", "1024", "-display", "none", "-nic", "none",
-                   "-no-reboot", "-nodefaults", "-serial", "stdio", "-kernel", image,
+                   "-no-reboot", "-nodefaults", "-serial", "stdio",
+                   "-kernel", next(place.glob("boot/vmlinuz-*")),
                    "-initrd", f"/proc/self/fd/{initramfs}",
                    "-append", f"console={kernel.console} quiet loglevel=1 panic=-1"]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -344,7 +351,7 @@ def main():
         if not shutil.which(kernel.qemu[0]):
             raise Problem(f"{kernel.qemu[0]} is not installed")
         tests = Tests(words.build, kernel, words.suite, words.test)
-        good = run(kernel, kernel_image(words.kernel, kernel, words.fetch), tests)
+        good = run(kernel, fetched(words.kernel, kernel, words.fetch), tests)
     except Problem as problem:
         print(f"Bail out! {problem}")
         return 1
