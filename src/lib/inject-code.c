@@ -2,10 +2,10 @@
 #include "inject-code.h"
 
 #include "cleanup.h"
+#include "exec-marks.h"
 #include "fd.h"
 #include "maps-file.h"
 #include "process-internal.h"
-#include "procfile.h"
 
 #include <memhint/map.h>
 #include <memhint/process.h>
