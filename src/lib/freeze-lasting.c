@@ -65,7 +65,8 @@ static int write_record(struct memhint_freeze *freeze)
 	struct freeze_record content;
 	int r;
 
-	records = reallocarray(freeze->records, freeze->record_count + 1, sizeof(*records));
+	records = reallocarray(freeze->records, freeze->record_count + 1,
+			       sizeof(struct freeze_record_file *));
 	if (!records)
 		return -ENOMEM;
 	freeze->records = records;
