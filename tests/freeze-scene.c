@@ -119,12 +119,14 @@ bool scene_stands(const struct scene *scene)
 		}
 		must(sched_setaffinity(0, sizeof(all), &all) == 0);
 	}
-	return memcmp(&before, scene->shared, sizeof(before)) == 0;
+	/* Byte for byte: it is copied the same way. */
+	return memcmp((const char *)&before, (const char *)scene->shared, sizeof(before)) == 0;
 }
 
 char scene_state(pid_t pid)
 {
-	char path[32], text[512], *end;
+	char path[32], text[512];
+	const char *end;
 	int fd;
 	ssize_t n;
 
@@ -138,7 +140,9 @@ char scene_state(pid_t pid)
 		return 0;
 	text[n] = '\0';
 	end = strrchr(text, ')');
-	return end ? end[2] : 0;
+	if (!end)
+		return 0;
+	return end[2];
 }
 
 bool scene_wait_state(pid_t pid, const char *states)

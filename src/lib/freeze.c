@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "freeze.h"
 
+#include "ancestor.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "freeze-record.h"
@@ -12,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,13 +42,17 @@ struct group {
 	bool is_recorded; /* and set to frozen */
 };
 
+struct record {
+	struct freeze_record_file *file;
+};
+
 struct memhint_freeze {
 	struct item *items;
 	size_t count;
 	size_t capacity;
 	struct group *groups;
 	size_t group_count;
-	struct freeze_record_file **records;
+	struct record *records;
 	size_t record_count;
 	enum memhint_freeze_way way; /* as asked for */
 	uint32_t flags;
@@ -77,94 +81,19 @@ const char *memhint_run_directory(void)
 	return path;
 }
 
-/* Who must not be frozen */
-
-/* The parent of a process, if that still is one's parent after it was looked at: else another turn. */
-static int read_parent(pid_t pid, pid_t *ret_parent, struct proc_stat *ret_stat)
-{
-	char path[32];
-	int r, fd;
-
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = proc_stat_read(fd, ret_stat);
-	close(fd);
-	if (r == 0)
-		*ret_parent = ret_stat->ppid;
-	return r;
-}
-
-/*
- * Whether a PID is that of an ancestor of the caller. Each step up counts only if the parent was still the
- * parent after its own was read, so that no reused PID leads astray; else it starts again.
- */
-static bool is_ancestor(pid_t pid)
-{
-	struct proc_stat stat;
-	pid_t child, parent, grandparent, again;
-
-	for (unsigned int tries = 0; tries < 100; tries++) {
-		child = getpid();
-		parent = getppid();
-		while (parent > 0 && parent != pid) {
-			if (read_parent(parent, &grandparent, &stat) < 0 ||
-			    read_parent(child, &again, &stat) < 0 || again != parent)
-				break;
-			child = parent;
-			parent = grandparent;
-		}
-		if (parent == pid)
-			return true;
-		if (parent == 0)
-			return false;
-	}
-	return true; /* it cannot be told */
-}
-
-/* When the caller started; asked for once, and once more after a fork. */
-static int read_own_start(uint64_t *ret_ticks)
-{
-	static _Atomic uint64_t
-		known; /* with the PID in its lowest bits, of which it has at most 22 */
-	uint64_t value = known, pid = (uint64_t)getpid();
-	struct proc_stat stat;
-	pid_t parent;
-	int r;
-
-	if ((value & 0x3fffff) != pid) {
-		r = read_parent(getpid(), &parent, &stat);
-		if (r < 0)
-			return r;
-		known = value = stat.start_ticks << 22 | pid;
-	}
-	*ret_ticks = value >> 22;
-	return 0;
-}
-
 /* -EDEADLK if freezing it would freeze the caller, or whom he answers to. */
 static int check_allowed(const struct memhint_freeze *freeze, const struct memhint_process *process)
 {
-	pid_t pid = memhint_process_pid(process);
-	struct proc_stat stat;
-	uint64_t own_start;
 	int r;
 
 	if (memhint_process_is_self(process))
 		return -EDEADLK;
 	if (freeze->flags & MEMHINT_FREEZE_FORCE)
 		return 0;
-	if (pid == 1)
+	if (memhint_process_pid(process) == 1)
 		return -EDEADLK;
-	r = read_own_start(&own_start);
-	if (r < 0)
-		return r;
-	r = proc_stat_read(memhint_process_dirfd(process), &stat);
-	if (r < 0)
-		return r == -ENOENT ? -ESRCH : r;
-	/* Who started later is no ancestor: that is quickly told of most. */
-	return stat.start_ticks <= own_start && is_ancestor(pid) ? -EDEADLK : 0;
+	r = ancestor_is(process);
+	return r > 0 ? -EDEADLK : r;
 }
 
 /* Items */
@@ -286,7 +215,7 @@ static int describe(const struct memhint_freeze *freeze, bool only_new,
 /* Writes down what is about to be frozen. */
 static int write_record(struct memhint_freeze *freeze)
 {
-	struct freeze_record_file **records;
+	struct record *records;
 	struct freeze_record content;
 	int r;
 
@@ -299,7 +228,7 @@ static int write_record(struct memhint_freeze *freeze)
 		return r;
 	if (content.process_count || (content.cgroup_count && freeze->record_count == 0)) {
 		r = freeze_record_create(freeze->run_directory, &content,
-					 &records[freeze->record_count]);
+					 &records[freeze->record_count].file);
 		freeze->record_count += r == 0;
 	}
 	free(content.processes);
@@ -314,14 +243,14 @@ static int keep(struct memhint_freeze *freeze)
 	int r = freeze->record_count ? describe(freeze, false, &content) : 0;
 
 	if (freeze->record_count && r == 0) {
-		r = freeze_record_keep(freeze->records[0], &content);
+		r = freeze_record_keep(freeze->records[0].file, &content);
 		free(content.processes);
 		free(content.cgroups);
 	}
 	if (r < 0)
 		return r;
 	for (size_t i = 1; i < freeze->record_count; i++)
-		freeze_record_remove(freeze->records[i]);
+		freeze_record_remove(freeze->records[i].file);
 	freeze->record_count = 0;
 	freeze->is_kept = true;
 	return 0;
@@ -808,9 +737,9 @@ void memhint_freeze_close(struct memhint_freeze *freeze)
 	is_undone = freeze->is_kept || undo(freeze);
 	for (size_t i = 0; i < freeze->record_count; i++)
 		if (is_undone)
-			freeze_record_remove(freeze->records[i]);
+			freeze_record_remove(freeze->records[i].file);
 		else
-			freeze_record_leave(freeze->records[i]);
+			freeze_record_leave(freeze->records[i].file);
 	for (size_t i = 0; i < freeze->count; i++)
 		trace_let_go(&freeze->items[i].trace);
 	for (size_t i = 0; i < freeze->count; i++) {

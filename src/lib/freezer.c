@@ -117,12 +117,11 @@ static int process_path(int dirfd, char **ret_path)
 	_cleanup_fclose_ FILE *file = NULL;
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
-	ssize_t n;
 	int r = fd_fopen_at(dirfd, "cgroup", &file);
 
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
-	while ((n = getline(&line, &size, file)) > 0) {
+	while (getline(&line, &size, file) > 0) {
 		if (strncmp(line, "0::/", 4) != 0)
 			continue;
 		line[strcspn(line, "\n")] = '\0';

@@ -448,8 +448,8 @@ static void test_cgroup(void)
 	int fd;
 
 	must(cgroup_make(&cgroup, "freeze-group"));
-	below = cgroup;
-	strcat(below.folder, "/below");
+	must((size_t)snprintf(below.folder, sizeof(below.folder), "%s/below", cgroup.folder) <
+	     sizeof(below.folder));
 	must(mkdir(below.folder, 0755) == 0);
 	fd = open(cgroup.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	is(memhint_freeze_cgroup(fd, &options, &hold), -ECHILD, "a cgroup with nobody in it");
