@@ -25,6 +25,7 @@
 #define CONTROL_PAUSE_USEC 10000u
 #define MANAGER_NICE (-20)
 #define CALLS_KEPT 16u	     /* no canary is older */
+#define UNLUCKY 10u	     /* times as many calls */
 #define STUCK_USEC 10000000u /* a target that does nothing for so long is stopped */
 
 struct target {
@@ -322,8 +323,8 @@ static void target_finish(struct run *run, struct target *target)
 		target_again(target, account);
 	if (!target_moves_on(target))
 		account->left_stopped++;
-	/* So that what hit the last canaries is told. */
-	while (slot->epoch % 2 && slot->epoch == target->met_epoch &&
+	/* So that what hit the last canaries is told, if there is anybody to tell. */
+	while (!target_is_stopped(target) && slot->epoch % 2 && slot->epoch == target->met_epoch &&
 	       memhint_process_is_alive(target->process))
 		sched_yield();
 	hits_account(run, target);
@@ -366,6 +367,13 @@ static uint64_t done(const struct run *run)
 	return canaries;
 }
 
+/* So far every call came too late: some more, as it says nothing of the guard. */
+static bool is_unlucky(const struct run *run)
+{
+	return !run->options.is_control && !run->account->advised_bytes &&
+	       done(run) < UNLUCKY * run->options.count;
+}
+
 static void hint_all(struct run *run)
 {
 	const struct chaos_options *options = &run->options;
@@ -379,7 +387,8 @@ static void hint_all(struct run *run)
 						   : target_turn(run, &run->targets[i]);
 		if (!any)
 			clock_pause(options->is_control ? CONTROL_PAUSE_USEC : IDLE_PAUSE_USEC);
-	} while (done(run) < options->count || clock_usec() - start < options->usec);
+	} while (done(run) < options->count || clock_usec() - start < options->usec ||
+		 is_unlucky(run));
 	run->account->elapsed_usec = clock_usec() - start;
 	run->account->manager_cpu_usec = cpu_usec() - cpu;
 }

@@ -6,7 +6,6 @@
 #include "group.h"
 #include "interrupt.h"
 #include "json.h"
-#include "kin.h"
 #include "log.h"
 #include "table.h"
 #include "units.h"
@@ -135,18 +134,6 @@ static const char *instead(const struct freezer *freezer)
 		return "or freeze it without --hold, by its control group or SIGSTOP";
 	return freezer->options.way == MEMHINT_FREEZE_CGROUP ? "or use --way signal"
 							     : "or try again later";
-}
-
-/* Before anything is frozen: 0, or the exit status after a sentence. */
-static int check(const struct freezer *freezer)
-{
-	if (freezer->options.flags & MEMHINT_FREEZE_FORCE)
-		return 0;
-	for (size_t i = 0; i < freezer->list.count; i++)
-		if (kin_of(freezer->list.targets[i].process) != KIN_NONE)
-			return freeze_failed(&freezer->list.targets[i], -EDEADLK, instead(freezer),
-					     "nothing was frozen");
-	return 0;
 }
 
 /* Calls @show for every process that does not run now. */
@@ -357,8 +344,6 @@ static int run_freeze(const struct verb *verb, int argc, char **argv)
 
 	if (status == 0)
 		status = targets_open(&freezer.targets, &freezer.list);
-	if (status == 0)
-		status = check(&freezer);
 	if (status == 0)
 		status = freeze(&freezer);
 	target_list_done(&freezer.list);

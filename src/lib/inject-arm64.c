@@ -75,16 +75,19 @@ static const struct inject_abi arm64_abi = {
 
 /* Those that wait, and that may be begun while their thread is held: they do not change what is mapped. */
 static const uint16_t waiting_calls[] = {
-	__NR_nanosleep,	    __NR_clock_nanosleep, __NR_futex,	     __NR_read,	    __NR_readv,
-	__NR_pread64,	    __NR_preadv,	  __NR_preadv2,	     __NR_write,    __NR_writev,
-	__NR_pwrite64,	    __NR_pwritev,	  __NR_pwritev2,     __NR_ppoll,    __NR_pselect6,
-	__NR_rt_sigsuspend, __NR_wait4,		  __NR_waitid,	     __NR_recvfrom, __NR_recvmsg,
-	__NR_recvmmsg,	    __NR_sendto,	  __NR_sendmsg,	     __NR_sendmmsg, __NR_accept,
-	__NR_accept4,	    __NR_connect,	  __NR_flock,	     __NR_fcntl,    __NR_msgrcv,
-	__NR_msgsnd,	    __NR_mq_timedreceive, __NR_mq_timedsend, __NR_splice,   __NR_tee,
-	__NR_vmsplice,	    __NR_sendfile,	  __NR_openat,	     __NR_openat2,  __NR_ioctl,
+	__NR_nanosleep,	    __NR_clock_nanosleep, __NR_futex,	     __NR_read,	   __NR_readv,
+	__NR_pread64,	    __NR_preadv,	  __NR_preadv2,	     __NR_write,   __NR_writev,
+	__NR_pwrite64,	    __NR_pwritev,	  __NR_pwritev2,     __NR_ppoll,   __NR_pselect6,
+	__NR_rt_sigsuspend, __NR_wait4,		  __NR_waitid,	     __NR_sendto,  __NR_sendmsg,
+	__NR_sendmmsg,	    __NR_connect,	  __NR_flock,	     __NR_fcntl,   __NR_msgrcv,
+	__NR_msgsnd,	    __NR_mq_timedreceive, __NR_mq_timedsend, __NR_splice,  __NR_tee,
+	__NR_vmsplice,	    __NR_sendfile,	  __NR_openat,	     __NR_openat2, __NR_ioctl,
 	__NR_getrandom,	    __NR_restart_syscall,
 };
+
+/* Those that say EINTR for every stop only with a time-out of the socket, and seldom have one. */
+static const uint16_t socket_calls[] = { __NR_recvfrom, __NR_recvmsg, __NR_recvmmsg, __NR_accept,
+					 __NR_accept4 };
 
 bool arm64_is_in(const uint16_t *numbers, size_t count, uint64_t number)
 {
@@ -328,8 +331,17 @@ int inject_arch_look(const struct inject_thread *thread, struct inject_registers
 
 	if (pread(thread->memory_fd, &instruction, sizeof(instruction), (off_t)user.pc) !=
 		    (ssize_t)sizeof(instruction) ||
-	    instruction != ARM64_SVC ||
-	    !(ARM64_IS_IN(waiting_calls, user.regs[8]) || arm64_is_cut_short(user.regs[8])))
+	    instruction != ARM64_SVC)
+		return 0;
+	/* Set up by inject_arch_mend(); a second look would end it, should the tracer die meanwhile. */
+	if (arm64_is_cut_short(user.regs[8])) {
+		extra.error = ARM64_IS_IN(socket_calls, user.regs[8]) ? RESTART_SYS
+								      : ARM64_RESTART_NO_HAND;
+		extra.number = number;
+		set_extra(registers, &extra);
+		return 0;
+	}
+	if (!ARM64_IS_IN(waiting_calls, user.regs[8]))
 		return 0;
 	r = inject_thread_run(thread, PTRACE_SYSCALL);
 	if (r == 0) {
@@ -340,17 +352,9 @@ int inject_arch_look(const struct inject_thread *thread, struct inject_registers
 	if (r == 0)
 		r = inject_arch_get(thread->tid, registers);
 	if (r == 0) {
-		user = user_of(registers);
-		error = (int64_t)user.regs[0];
-		if (error == -EINTR && arm64_is_cut_short(user.regs[8])) {
-			error = ARM64_RESTART_NO_HAND;
-			user.regs[0] = (unsigned long long)error;
-			set_user(registers, &user);
-			r = inject_arch_set(thread->tid, registers);
-		}
-	}
-	if (r == 0)
+		error = (int64_t)user_of(registers).regs[0];
 		r = inject_thread_hold(thread);
+	}
 	if (r < 0)
 		return r;
 	/* Where a signal came, the call was over before it could be seen. */

@@ -6,7 +6,6 @@
 #include "fd.h"
 #include "maps-file.h"
 #include "process-internal.h"
-#include "procfile.h"
 
 #include <memhint/map.h>
 #include <memhint/process.h>
@@ -159,55 +158,27 @@ static int find(const struct memhint_process *process, const struct inject_abi *
 	return 0;
 }
 
-static int find_code(const struct memhint_process *process, const struct inject_abi **ret_abi,
+int inject_code_find(const struct memhint_process *process, const struct inject_abi **ret_abi,
 		     struct inject_code *ret_code)
 {
-	int dirfd = memhint_process_dirfd(process), r;
-	struct proc_stat before, after;
-	bool is_same;
+	_cleanup_close_ int marks_fd = exec_marks_open(process);
+	struct exec_marks before, after;
+	int r;
 
+	if (marks_fd < 0)
+		return marks_fd;
 	do {
-		r = proc_stat_read(dirfd, &before);
+		r = exec_marks_read(marks_fd, &before);
 		if (r == 0)
 			r = find(process, ret_abi, ret_code);
 		if (r == 0 || r == -ENOMEM)
 			return r;
 		/* Memory is gone before the process is, and another one's after an exec. */
-		if (process_is_ending(process) || proc_stat_read(dirfd, &after) < 0)
+		if (process_is_ending(process) || exec_marks_read(marks_fd, &after) < 0)
 			return -ESRCH;
-		is_same = before.start_code == after.start_code &&
-			  before.start_stack == after.start_stack &&
-			  before.env_start == after.env_start;
-	} while (!is_same);
-	return r;
-}
-
-int inject_code_find(const struct memhint_process *process, const struct inject_abi **ret_abi,
-		     struct inject_code *ret_code)
-{
-	_cleanup_close_ int marks_fd = exec_marks_open(process);
-	struct exec_marks before = {}, after = {};
-	struct proc_stat stat;
-	int r;
-
-	if (marks_fd < 0)
-		return marks_fd;
-	r = exec_marks_read(marks_fd, &before);
-	if (r < 0)
-		return r;
-	r = find_code(process, ret_abi, ret_code);
-	if (r != -EOPNOTSUPP)
-		return r;
-	/*
-	 * A new address space gets its code only after it has taken the place of the old one, and its
-	 * marks last of all; the first thread loses it early in an exit or in an exec by another.
-	 */
-	if (exec_marks_read(marks_fd, &after) < 0 || !after.start_code ||
-	    !exec_marks_are_same(&before, &after) ||
-	    proc_stat_read(memhint_process_dirfd(process), &stat) < 0 ||
-	    stat.flags & PROC_FLAG_EXITING)
-		return -ESRCH;
-	return -EOPNOTSUPP;
+	} while (!exec_marks_are_same(&before, &after));
+	/* A new address space takes the place of the old one before it has code, and marks last of all. */
+	return r == -EOPNOTSUPP && !after.start_code ? -ESRCH : r;
 }
 
 bool inject_code_is_there(int memory_fd, const struct inject_code *code)

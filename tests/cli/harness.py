@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 
 MEMHINT, TARGET = sys.argv[1:3]
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -185,7 +186,10 @@ def states(pid):
 
 def wait_for_state(pid, state):
     """Until all threads of a process are in one state: "t" stopped by a tracer, "T" by a signal, "S"."""
+    given_up = time.monotonic() + 60  # it will never be so
     while states(pid) != {state}:
+        if time.monotonic() > given_up:
+            raise RuntimeError(f"process {pid} is {states(pid)}, and never {state}")
         if not os.path.exists(f"/proc/{pid}"):
             raise RuntimeError(f"process {pid} is gone before it was {state}")
         os.sched_yield()

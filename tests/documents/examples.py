@@ -83,6 +83,20 @@ def check_pageout_gently():
         ok(process.returncode == 0 and out.startswith(b"cancelled: "), "pageout-gently: stops on Ctrl-C", out)
 
 
+def check_guarded():
+    with Target(f"anon={4 * MIB}") as target:
+        shown = run("guarded", "dontdump", target.pid)
+        first = re.fullmatch(r"dontdump under guard freeze, by way of inject: (\d+) bytes; it stood still for (\d+) us\n",
+                             shown.stdout)
+        if ok(shown.returncode == 0 and first, "guarded: runs on a process", shown):
+            ok(int(first.group(1)) >= 4 * MIB and int(first.group(2)) > 0, "guarded: advises all, and for how long",
+               shown.stdout)
+        with open(f"/proc/{target.pid}/smaps", encoding="utf-8") as smaps:
+            ok(" dd" in smaps.read(), "guarded: the advice is there afterwards")
+        refused = run("guarded", "dontneed", target.pid)
+        ok(refused.returncode == 1 and "would destroy data" in refused.stderr, "guarded: destroys nothing", refused)
+
+
 def check_vectored_self():
     shown = run("vectored-self")
     page = os.sysconf("SC_PAGE_SIZE")
@@ -148,6 +162,7 @@ def main():
     check_cold_one()
     check_map_report()
     check_pageout_gently()
+    check_guarded()
     check_vectored_self()
     check_building()
     done()

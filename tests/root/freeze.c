@@ -80,7 +80,8 @@ static void test_ending(void)
 	struct scene scene;
 
 	scene_start(&scene, "exit", NULL);
-	for (int i = 0; i < 200; i++) {
+	/* On a busy machine it may be a while before one of them is met alive. */
+	for (int i = 0; i < 200 || (frozen == 0 && i < 1000000); i++) {
 		struct memhint_process *process;
 		struct memhint_freeze *hold;
 		int r;
@@ -96,7 +97,7 @@ static void test_ending(void)
 		memhint_process_close(process);
 	}
 	is(other, 0, "what ends is frozen (%d times) or gone (%d times)", frozen, gone);
-	ok(frozen > 0, "and mostly frozen");
+	ok(frozen > 0, "and frozen at least once");
 	ok(scene_moves(&scene), "and its parent is told of its end");
 	scene_end(&scene);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 static struct scene *current;
+static struct call calls[2048]; /* of the scene that is on */
 
 static char *part_address(const struct child_shared *shared, size_t part)
 {
@@ -99,7 +100,7 @@ ssize_t __wrap_vector_advise(int pidfd, bool is_self, const struct iovec *ranges
 		scene->look(scene);
 	if (scene->hook_call == EVERY_CALL || (int)scene->call_count == scene->hook_call)
 		child_tell(&scene->child, (int)scene->hook);
-	must(scene->call_count < sizeof(scene->calls) / sizeof(scene->calls[0]));
+	must(scene->call_count < sizeof(calls) / sizeof(calls[0]));
 	scene->calls[scene->call_count++] =
 		(struct call){ (uint64_t)(uintptr_t)ranges->iov_base, ranges->iov_len };
 	return __real_vector_advise(pidfd, is_self, ranges, 1, advice);
@@ -166,6 +167,7 @@ int scene_advise(struct scene *scene, enum memhint_guard guard, int advice, int 
 {
 	scene->hook_call = when;
 	scene->hook = what;
+	scene->calls = calls;
 	scene->call_count = 0;
 	scene->options.guard = guard;
 	current = scene;

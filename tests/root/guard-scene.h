@@ -56,7 +56,7 @@ struct scene {
 	enum command hook;
 	enum command hook_look;		   /* while it is selected again, for the first time */
 	void (*look)(struct scene *scene); /* before each call; or NULL */
-	struct call calls[2048];
+	struct call *calls;		   /* not on the stack, of which the target has a copy */
 	size_t call_count;
 };
 
