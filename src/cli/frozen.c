@@ -87,17 +87,13 @@ static int add(const struct memhint_frozen *record, void *userdata)
 int frozen_read(struct frozen_list *ret_list)
 {
 	struct reading reading = {};
-	int r = memhint_freeze_list(NULL, add, &reading);
+	int r = memhint_freeze_list(NULL, add, &reading), second = 0;
 
 	reading.directory = frozen_directory();
-	if (r == 0 && reading.directory)
-		r = memhint_freeze_list(reading.directory, add, &reading);
-	if (r < 0) {
-		frozen_list_done(&reading.list);
-		return r;
-	}
+	if (reading.directory)
+		second = memhint_freeze_list(reading.directory, add, &reading);
 	*ret_list = reading.list;
-	return 0;
+	return r < 0 ? r : second;
 }
 
 int frozen_recover(size_t *ret_count)

@@ -30,7 +30,10 @@ struct frozen_list {
 	struct frozen *items;
 };
 
-/* Every record there is, also of guards, which have theirs where the library does. 0 or a negative errno. */
+/*
+ * Every record there is, also of guards, which have theirs where the library does. 0 or a negative errno;
+ * those that can be read are in the list also then.
+ */
 int frozen_read(struct frozen_list *ret_list);
 
 /* As memhint_freeze_recover(), for the same places. */

@@ -258,6 +258,7 @@ static int write_frame(struct injector *injector)
 		.memory_fd = thread->memory_fd,
 		.stack = inject_arch_stack(&injector->saved),
 		.thread_pointer = inject_arch_thread_pointer(thread->tid, &injector->saved),
+		.word_bytes = injector->abi->word_bytes,
 	};
 	struct inject_frame frame;
 	uint64_t mask;

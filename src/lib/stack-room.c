@@ -25,6 +25,9 @@
 #define GAP_BYTES 512u
 #define AREA_LIMIT (1u << 20)
 
+/* To both sides of the thread pointer: glibc and musl keep what they know of a thread within. */
+#define DESCRIPTOR_BYTES 4096u
+
 /* At the beginning of the lowest page of what is put somewhere. */
 struct mark {
 	uint64_t magic[2];
@@ -92,6 +95,53 @@ static bool is_made_for_thread(const struct search *search, const struct memhint
 		return search->is_main;
 	return !search->is_main && thread->thread_pointer > thread->stack &&
 	       thread->thread_pointer < search->end;
+}
+
+/* A word of the target, which may be a 32-bit one. */
+static uint64_t word_at(const unsigned char *at, unsigned int bytes)
+{
+	uint32_t narrow;
+	uint64_t wide;
+
+	if (bytes == sizeof(narrow)) {
+		memcpy(&narrow, at, sizeof(narrow));
+		return narrow;
+	}
+	memcpy(&wide, at, sizeof(wide));
+	return wide;
+}
+
+/*
+ * A mapping does not end where a stack does: the kernel makes one of neighbours, and a program may have set
+ * aside a part of its own for the stack (pthread_attr_setstack(3)). But the thread library has written
+ * down beside each other where it begins and its size: glibc and musl as fields of what the thread pointer
+ * leads to. Raises the start of the search to it. False if there is nothing of the kind.
+ */
+static bool find_block(struct search *search)
+{
+	const struct stack_thread *thread = search->thread;
+	uint64_t pointer = thread->thread_pointer, best = 0;
+	uint64_t start = align_down(pointer - DESCRIPTOR_BYTES, sizeof(uint64_t));
+	uint64_t end = align_down(pointer, sizeof(uint64_t)) + DESCRIPTOR_BYTES;
+	unsigned char words[2 * DESCRIPTOR_BYTES + sizeof(uint64_t)];
+	ssize_t n;
+
+	if (start < search->start)
+		start = align_up(search->start, sizeof(uint64_t));
+	if (end > search->end)
+		end = search->end;
+	n = pread(thread->memory_fd, words, end - start, (off_t)start);
+	for (ssize_t i = 0; i + 2 * (ssize_t)thread->word_bytes <= n; i += thread->word_bytes) {
+		uint64_t block = word_at(words + i, thread->word_bytes);
+		uint64_t size = word_at(words + i + thread->word_bytes, thread->word_bytes);
+
+		if (block > best && block <= thread->stack && size > pointer - block &&
+		    size <= search->end - block)
+			best = block;
+	}
+	if (best > search->start)
+		search->start = align_up(best, page_size());
+	return best;
 }
 
 /*
@@ -265,7 +315,7 @@ int stack_room_find(const struct memhint_process *process, const struct stack_th
 	r = maps_file_read(maps, MAPS_TEXT_MAPS, false, &buffer, see_mapping, &search);
 	if (r < 0)
 		return r;
-	if (!is_made_for_thread(&search, process))
+	if (!is_made_for_thread(&search, process) || (!search.is_main && !find_block(&search)))
 		return -EBUSY;
 	pagemap = fd_openat(dirfd, "pagemap");
 	if (pagemap < 0)

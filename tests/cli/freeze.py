@@ -338,6 +338,33 @@ else:
               "auto: by a group of its own", result)
         equal((run("thaw", target.pid).status, alone.read("cgroup.freeze")), (0, "0"), "and thawed")
 
+# === records that are none ======================================================================
+
+if is_alone:
+    os.makedirs("/run/memhint", mode=0o700, exist_ok=True)
+    with open("/run/memhint/freeze-0-0", "w") as file:
+        file.write("junk\n")
+    with Target("anon=65536") as target:
+        for args in (("--recover",), (target.pid,), ("--all",)):
+            run("freeze", "--way", "signal", target.pid)
+            equal(states(target.pid), {"T"}, "frozen beside a file that is no record")
+            if "--recover" in args:
+                for name in os.listdir("/run/memhint"):
+                    with open(f"/run/memhint/{name}", "r+") as file:
+                        text = file.read().replace("kept 1", "kept 0")
+                        file.seek(0)
+                        file.write(text)
+            result = run("thaw", *args)
+            ok("EBADMSG" in result.err and "/run/memhint" in result.err, f"thaw {args[0]}: is told of it", result)
+            equal(result.status == 0, args[0] == target.pid, f"thaw {args[0]}: the status", result)
+            ok("thawed" in result.out, f"thaw {args[0]}: and what could be read was thawed", result)
+            wait_for_state(target.pid, "S")
+    result = run("thaw", "--list")
+    equal(result.status, 1, "--list: something could not be read", result)
+    os.unlink("/run/memhint/freeze-0-0")
+else:
+    skip("records that are none", "no mount namespace of its own")
+
 # === ordinary users =============================================================================
 
 if nobody_is_possible():

@@ -283,6 +283,65 @@ static void test_thread(size_t bytes, bool is_possible)
 	child_end(&child);
 }
 
+/* Its stack is the upper part of what the program has mapped, and was used down to its beginning. */
+static void *stay_deep_in_thread(void *data)
+{
+	unsigned char *low = data, *here = __builtin_frame_address(0);
+
+	for (unsigned char *page = low; page < here - 16384; page += 4096)
+		*(volatile unsigned char *)page = 0;
+	stay();
+	return NULL;
+}
+
+/* What is mapped below it is the program's, though nothing was written there yet. */
+static long with_given_stack(int what, struct child_shared *shared)
+{
+	/* Alone, as what is to be below such a stack in memory must be free to be taken for one's own. */
+	unsigned char *gap =
+		mmap(NULL, 4 * KEPT_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *memory = gap + KEPT_BYTES;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	long wrong = 0;
+
+	mprotect(memory, 2 * KEPT_BYTES, PROT_READ | PROT_WRITE);
+	madvise(memory, 2 * KEPT_BYTES, MADV_NOHUGEPAGE);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstack(&attributes, memory + KEPT_BYTES, KEPT_BYTES);
+	if (pthread_create(&thread, &attributes, what ? stay_deep_in_thread : stay_in_thread,
+			   memory + KEPT_BYTES) != 0)
+		return -1;
+	on_heap();
+	if (pthread_join(thread, NULL) != 0)
+		return -1;
+	for (size_t i = 0; i < KEPT_BYTES; i++)
+		wrong += memory[i] != 0;
+	return wrong;
+}
+
+static void test_given_stack(int is_deep)
+{
+	struct memhint_process *process;
+	struct iovec range;
+	struct child child;
+	long wrong;
+
+	child_start(&child, map_memory, with_given_stack);
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	range = (struct iovec){ (void *)(uintptr_t)child.shared->address[MEMORY], SIZE };
+	must(write(child.command_fd, &is_deep, sizeof(is_deep)) == sizeof(is_deep));
+	while (!load(&child, IS_THERE))
+		sched_yield();
+	is(inject_once(process, &range, 1, MADV_NORMAL), is_deep ? -EBUSY : (ssize_t)SIZE,
+	   "a thread on a stack that it was given%s", is_deep ? ", and has used up" : "");
+	child.shared->number[RELEASED] = 1;
+	must(read(child.answer_fd, &wrong, sizeof(wrong)) == sizeof(wrong));
+	is(wrong, 0, "nothing is written to what lies below it");
+	memhint_process_close(process);
+	child_end(&child);
+}
+
 #ifdef __x86_64__
 /* --- restartable sequences ------------------------------------------------------------------------- */
 
@@ -396,6 +455,8 @@ int main(void)
 	test_place(7, false, false, "at the bottom of a stack");
 	test_thread(1u << 20, true);
 	test_thread(32u << 10, false);
+	test_given_stack(0);
+	test_given_stack(1);
 #ifdef __x86_64__
 	test_sequences();
 #endif
