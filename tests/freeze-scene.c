@@ -119,14 +119,13 @@ bool scene_stands(const struct scene *scene)
 		}
 		must(sched_setaffinity(0, sizeof(all), &all) == 0);
 	}
-	/* Byte for byte: it is copied the same way. */
-	return memcmp((const char *)&before, (const char *)scene->shared, sizeof(before)) == 0;
+	/* To the byte: what lies between the members was copied with them. */
+	return memcmp((const void *)&before, (const void *)scene->shared, sizeof(before)) == 0;
 }
 
 char scene_state(pid_t pid)
 {
-	char path[32], text[512];
-	const char *end;
+	char path[32], text[512], *end;
 	int fd;
 	ssize_t n;
 

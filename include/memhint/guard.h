@@ -139,7 +139,7 @@ int memhint_freeze_open(struct memhint_process *const *processes, size_t count,
  * @cgroup_fd: its directory. Members of cgroups below it belong to it.
  *
  * CGROUP freezes the cgroup itself; the other ways its members, those that appear meanwhile included.
- * AUTO is CGROUP here, except where the caller or an ancestor of his is a member.
+ * AUTO is CGROUP here.
  * Errors: as memhint_freeze_open(), and -ENOTDIR, -ENOENT it is no cgroup v2; -ECHILD it has no members.
  * Return: 0 or a negative errno. Since: 0.1.
  */

@@ -9,44 +9,39 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
-/* The parent of a process, if that still is one's parent after it was looked at: else another turn. */
-static int read_parent(pid_t pid, pid_t *ret_parent, struct proc_stat *ret_stat)
+static int read_stat(pid_t pid, struct proc_stat *ret_stat)
 {
+	_cleanup_close_ int fd = -1;
 	char path[32];
-	int r, fd;
 
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = proc_stat_read(fd, ret_stat);
-	close(fd);
-	if (r == 0)
-		*ret_parent = ret_stat->ppid;
-	return r;
+	return fd < 0 ? -errno : proc_stat_read(fd, ret_stat);
 }
 
 /*
  * Whether a PID is that of an ancestor of the caller. Each step up counts only if the parent was still the
  * parent after its own was read, so that no reused PID leads astray; else it starts again.
  */
-static bool is_ancestor(pid_t pid)
+static bool is_above(pid_t pid)
 {
-	struct proc_stat stat;
-	pid_t child, parent, grandparent, again;
+	struct proc_stat of_parent, of_child;
+	pid_t child, parent;
 
 	for (unsigned int tries = 0; tries < 100; tries++) {
 		child = getpid();
 		parent = getppid();
 		while (parent > 0 && parent != pid) {
-			if (read_parent(parent, &grandparent, &stat) < 0 ||
-			    read_parent(child, &again, &stat) < 0 || again != parent)
+			if (read_stat(parent, &of_parent) < 0 || read_stat(child, &of_child) < 0 ||
+			    of_child.ppid != parent)
 				break;
 			child = parent;
-			parent = grandparent;
+			parent = of_parent.ppid;
 		}
 		if (parent == pid)
 			return true;
@@ -59,15 +54,14 @@ static bool is_ancestor(pid_t pid)
 /* When the caller started; asked for once, and once more after a fork. */
 static int read_own_start(uint64_t *ret_ticks)
 {
-	static _Atomic uint64_t
-		known; /* with the PID in its lowest bits, of which it has at most 22 */
+	/* With the PID in its lowest bits, of which that has at most 22 (PID_MAX_LIMIT). */
+	static _Atomic uint64_t known;
 	uint64_t value = known, pid = (uint64_t)getpid();
 	struct proc_stat stat;
-	pid_t parent;
 	int r;
 
 	if ((value & 0x3fffff) != pid) {
-		r = read_parent(getpid(), &parent, &stat);
+		r = read_stat(getpid(), &stat);
 		if (r < 0)
 			return r;
 		known = value = stat.start_ticks << 22 | pid;
@@ -76,7 +70,7 @@ static int read_own_start(uint64_t *ret_ticks)
 	return 0;
 }
 
-int ancestor_is(const struct memhint_process *process)
+int ancestor_check(const struct memhint_process *process)
 {
 	struct proc_stat stat;
 	uint64_t own_start;
@@ -88,5 +82,5 @@ int ancestor_is(const struct memhint_process *process)
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
 	/* Who started later is no ancestor: that is quickly told of most. */
-	return stat.start_ticks <= own_start && is_ancestor(memhint_process_pid(process));
+	return stat.start_ticks <= own_start && is_above(memhint_process_pid(process));
 }

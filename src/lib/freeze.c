@@ -4,16 +4,14 @@
 #include "ancestor.h"
 #include "cleanup.h"
 #include "clock.h"
-#include "freeze-record.h"
-#include "freezer.h"
+#include "freeze-internal.h"
+#include "freeze-lasting.h"
 #include "procfile.h"
 #include "sized.h"
 
 #include <memhint/process.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,45 +19,8 @@
 #include <unistd.h>
 
 #define DEFAULT_TIMEOUT_USEC 1000000
-#define POLL_USEC 200
 #define TURN_USEC 10000 /* of waiting for one process, while another may have to come first */
 #define KCMP_VM 1	/* linux/kcmp.h */
-
-struct item {
-	struct memhint_process *process;
-	struct trace trace;
-	enum memhint_freeze_way way;
-	size_t group; /* with CGROUP */
-	bool is_owned;
-	bool is_checked; /* it may be frozen */
-	bool is_traced;
-	bool is_recorded; /* and frozen by cgroup or signal */
-	bool is_held;	  /* it does not run */
-};
-
-struct group {
-	struct freezer freezer;
-	bool is_recorded; /* and set to frozen */
-};
-
-struct record {
-	struct freeze_record_file *file;
-};
-
-struct memhint_freeze {
-	struct item *items;
-	size_t count;
-	size_t capacity;
-	struct group *groups;
-	size_t group_count;
-	struct record *records;
-	size_t record_count;
-	enum memhint_freeze_way way; /* as asked for */
-	uint32_t flags;
-	bool is_kept;
-	uint64_t deadline_usec;
-	const char *run_directory;
-};
 
 DEFINE_CLEANUP(struct memhint_freeze *, memhint_freeze_close)
 DEFINE_CLEANUP(struct memhint_process *, memhint_process_close)
@@ -81,6 +42,8 @@ const char *memhint_run_directory(void)
 	return path;
 }
 
+/* Who must not be frozen */
+
 /* -EDEADLK if freezing it would freeze the caller, or whom he answers to. */
 static int check_allowed(const struct memhint_freeze *freeze, const struct memhint_process *process)
 {
@@ -92,7 +55,7 @@ static int check_allowed(const struct memhint_freeze *freeze, const struct memhi
 		return 0;
 	if (memhint_process_pid(process) == 1)
 		return -EDEADLK;
-	r = ancestor_is(process);
+	r = ancestor_check(process);
 	return r > 0 ? -EDEADLK : r;
 }
 
@@ -102,20 +65,21 @@ static int add_item(struct memhint_freeze *freeze, struct memhint_process *proce
 {
 	if (freeze->count == freeze->capacity) {
 		size_t capacity = freeze->capacity ? 2 * freeze->capacity : 8;
-		struct item *items = reallocarray(freeze->items, capacity, sizeof(*items));
+		struct freeze_item *items = reallocarray(freeze->items, capacity, sizeof(*items));
 
 		if (!items)
 			return -ENOMEM;
 		freeze->items = items;
 		freeze->capacity = capacity;
 	}
-	freeze->items[freeze->count++] = (struct item){ .process = process, .is_owned = is_owned };
+	freeze->items[freeze->count++] =
+		(struct freeze_item){ .process = process, .is_owned = is_owned };
 	return 0;
 }
 
 static void drop_item(struct memhint_freeze *freeze, size_t index)
 {
-	struct item *item = &freeze->items[index];
+	struct freeze_item *item = &freeze->items[index];
 
 	trace_end(&item->trace);
 	if (item->is_owned)
@@ -124,7 +88,7 @@ static void drop_item(struct memhint_freeze *freeze, size_t index)
 	memmove(item, item + 1, (freeze->count - index) * sizeof(*item));
 }
 
-static const struct item *find_pid(const struct memhint_freeze *freeze, pid_t pid)
+const struct freeze_item *freeze_find_pid(const struct memhint_freeze *freeze, pid_t pid)
 {
 	for (size_t i = 0; i < freeze->count; i++)
 		if (memhint_process_pid(freeze->items[i].process) == pid)
@@ -132,10 +96,10 @@ static const struct item *find_pid(const struct memhint_freeze *freeze, pid_t pi
 	return NULL;
 }
 
-static const struct item *find_process(const struct memhint_freeze *freeze,
-				       const struct memhint_process *process)
+static const struct freeze_item *find_process(const struct memhint_freeze *freeze,
+					      const struct memhint_process *process)
 {
-	const struct item *item = find_pid(freeze, memhint_process_pid(process));
+	const struct freeze_item *item = freeze_find_pid(freeze, memhint_process_pid(process));
 
 	return item && memhint_process_id(item->process) == memhint_process_id(process) ? item
 											: NULL;
@@ -153,7 +117,7 @@ static ssize_t add_members(struct memhint_freeze *freeze, const struct freezer *
 		return r;
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_(memhint_process_closep) struct memhint_process *process = NULL;
-		const struct item *known = find_pid(freeze, pids[i]);
+		const struct freeze_item *known = freeze_find_pid(freeze, pids[i]);
 
 		if (known && memhint_process_is_alive(known->process))
 			continue;
@@ -171,240 +135,6 @@ static ssize_t add_members(struct memhint_freeze *freeze, const struct freezer *
 	return added;
 }
 
-/* Records */
-
-/*
- * What is frozen by cgroup or signal, or will be once it is recorded; with @only_new only
- * the processes that are not recorded yet. The arrays are to be freed.
- */
-static int describe(const struct memhint_freeze *freeze, bool only_new,
-		    struct freeze_record *ret_record)
-{
-	struct freeze_record content = {
-		.processes = calloc(freeze->count + 1, sizeof(*content.processes)),
-		.cgroups = calloc(freeze->group_count + 1, sizeof(*content.cgroups)),
-	};
-
-	if (!content.processes || !content.cgroups) {
-		free(content.processes);
-		free(content.cgroups);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < freeze->count; i++) {
-		const struct item *item = &freeze->items[i];
-
-		if ((item->way != MEMHINT_FREEZE_SIGNAL && item->way != MEMHINT_FREEZE_CGROUP) ||
-		    (only_new && item->is_recorded))
-			continue;
-		content.processes[content.process_count++] = (struct freeze_record_process){
-			.pid = memhint_process_pid(item->process),
-			.id = memhint_process_id(item->process),
-			.way = item->way,
-			.cgroup = item->group,
-		};
-	}
-	for (size_t i = 0; i < freeze->group_count; i++)
-		content.cgroups[content.cgroup_count++] = (struct freeze_record_cgroup){
-			.id = freeze->groups[i].freezer.id,
-			.path = freeze->groups[i].freezer.path,
-		};
-	*ret_record = content;
-	return 0;
-}
-
-/* Writes down what is about to be frozen. */
-static int write_record(struct memhint_freeze *freeze)
-{
-	struct record *records;
-	struct freeze_record content;
-	int r;
-
-	records = reallocarray(freeze->records, freeze->record_count + 1, sizeof(*records));
-	if (!records)
-		return -ENOMEM;
-	freeze->records = records;
-	r = describe(freeze, true, &content);
-	if (r < 0)
-		return r;
-	if (content.process_count || (content.cgroup_count && freeze->record_count == 0)) {
-		r = freeze_record_create(freeze->run_directory, &content,
-					 &records[freeze->record_count].file);
-		freeze->record_count += r == 0;
-	}
-	free(content.processes);
-	free(content.cgroups);
-	return r;
-}
-
-/* One record of all that stays frozen, in place of the first of those that would be undone. */
-static int keep(struct memhint_freeze *freeze)
-{
-	struct freeze_record content;
-	int r = freeze->record_count ? describe(freeze, false, &content) : 0;
-
-	if (freeze->record_count && r == 0) {
-		r = freeze_record_keep(freeze->records[0].file, &content);
-		free(content.processes);
-		free(content.cgroups);
-	}
-	if (r < 0)
-		return r;
-	for (size_t i = 1; i < freeze->record_count; i++)
-		freeze_record_remove(freeze->records[i].file);
-	freeze->record_count = 0;
-	freeze->is_kept = true;
-	return 0;
-}
-
-/* Ways that outlive the caller */
-
-static int send_signal(const struct item *item, int signal)
-{
-	return syscall(SYS_pidfd_send_signal, memhint_process_pidfd(item->process), signal, NULL,
-		       0) < 0
-		       ? -errno
-		       : 0;
-}
-
-static int add_group(struct memhint_freeze *freeze, struct freezer *freezer)
-{
-	struct group *groups =
-		reallocarray(freeze->groups, freeze->group_count + 1, sizeof(*groups));
-
-	if (!groups)
-		return -ENOMEM;
-	freeze->groups = groups;
-	groups[freeze->group_count++] = (struct group){ .freezer = *freezer };
-	*freezer = (struct freezer){};
-	return 0;
-}
-
-/* Has the cgroup of a process frozen. -EBUSY it holds others as well. */
-static int choose_group(struct memhint_freeze *freeze, const struct memhint_process *process,
-			size_t *ret_group)
-{
-	_cleanup_(freezer_done) struct freezer freezer = {};
-	_cleanup_free_ pid_t *pids = NULL;
-	size_t count;
-	int r = freezer_open_process(memhint_process_dirfd(process), &freezer);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < freeze->group_count; i++)
-		if (freeze->groups[i].freezer.id == freezer.id) {
-			*ret_group = i;
-			return 0;
-		}
-	if (strcmp(freezer.path, "/") == 0)
-		return -EBUSY;
-	if (faccessat(freezer.fd, "cgroup.freeze", W_OK, AT_EACCESS) < 0)
-		return errno == ENOENT ? -EOPNOTSUPP : -errno;
-	r = freezer_members(&freezer, &pids, &count);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < count; i++)
-		if (!find_pid(freeze, pids[i]))
-			return -EBUSY;
-	*ret_group = freeze->group_count;
-	return add_group(freeze, &freezer);
-}
-
-static int choose_way(struct memhint_freeze *freeze, struct item *item)
-{
-	int r;
-
-	if (memhint_process_is_stopped(item->process)) {
-		item->way = MEMHINT_FREEZE_ALREADY;
-		item->is_held = true;
-		return 0;
-	}
-	item->way = MEMHINT_FREEZE_SIGNAL;
-	if (freeze->way == MEMHINT_FREEZE_SIGNAL)
-		return 0;
-	r = choose_group(freeze, item->process, &item->group);
-	if (r < 0)
-		return freeze->way == MEMHINT_FREEZE_CGROUP || r == -ENOMEM || r == -ESRCH ? r : 0;
-	item->way = MEMHINT_FREEZE_CGROUP;
-	return 0;
-}
-
-static int wait_for_stop(const struct memhint_freeze *freeze, const struct item *item)
-{
-	while (!memhint_process_is_stopped(item->process)) {
-		if (!memhint_process_is_alive(item->process))
-			return -ESRCH;
-		if (clock_usec() >= freeze->deadline_usec)
-			return -ETIMEDOUT;
-		clock_pause(POLL_USEC);
-	}
-	return 0;
-}
-
-/* Freezes what is chosen to be and recorded. */
-static int act(struct memhint_freeze *freeze, bool may_end)
-{
-	int r;
-
-	for (size_t i = 0; i < freeze->group_count; i++) {
-		if (freeze->groups[i].is_recorded)
-			continue;
-		freeze->groups[i].is_recorded = true;
-		r = freezer_set(&freeze->groups[i].freezer, true);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < freeze->count; i++) {
-		struct item *item = &freeze->items[i];
-
-		if (item->is_recorded)
-			continue;
-		item->is_recorded =
-			item->way == MEMHINT_FREEZE_CGROUP || item->way == MEMHINT_FREEZE_SIGNAL;
-		r = item->way == MEMHINT_FREEZE_SIGNAL ? send_signal(item, SIGSTOP) : 0;
-		if (r < 0 && !(r == -ESRCH && may_end))
-			return r;
-	}
-	for (size_t i = 0; i < freeze->group_count; i++) {
-		r = freezer_wait(&freeze->groups[i].freezer, freeze->deadline_usec);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < freeze->count; i++) {
-		struct item *item = &freeze->items[i];
-
-		if (!item->is_recorded || item->is_held)
-			continue;
-		r = item->way == MEMHINT_FREEZE_SIGNAL ? wait_for_stop(freeze, item) : 0;
-		if (r < 0 && !(r == -ESRCH && may_end))
-			return r;
-		item->is_held = true;
-	}
-	return 0;
-}
-
-/* Freezes what ptrace does not hold, after writing down what will be frozen. */
-static int stop_others(struct memhint_freeze *freeze, bool may_end)
-{
-	bool any = false;
-	int r;
-
-	for (size_t i = 0; i < freeze->count; i++)
-		any = any || freeze->items[i].way == MEMHINT_FREEZE_AUTO;
-	if (!any)
-		return 0;
-	/* What of others cannot be undone must not keep this from being done. */
-	memhint_freeze_recover(freeze->run_directory, NULL);
-	for (size_t i = 0; i < freeze->count; i++) {
-		if (freeze->items[i].way != MEMHINT_FREEZE_AUTO)
-			continue;
-		r = choose_way(freeze, &freeze->items[i]);
-		if (r < 0 && !(r == -ESRCH && may_end))
-			return r;
-	}
-	r = write_record(freeze);
-	return r < 0 ? r : act(freeze, may_end);
-}
-
 /* ptrace */
 
 /* Whether another way is to be tried where ptrace cannot be used. */
@@ -414,7 +144,7 @@ static bool is_refused(const struct memhint_freeze *freeze, int r)
 	       (r == -EBUSY || r == -EPERM || r == -EACCES || r == -ENOSYS || r == -EIO);
 }
 
-static int begin_trace(const struct memhint_freeze *freeze, struct item *item)
+static int begin_trace(const struct memhint_freeze *freeze, struct freeze_item *item)
 {
 	int r = trace_begin(&item->trace, item->process);
 
@@ -431,13 +161,14 @@ static int begin_trace(const struct memhint_freeze *freeze, struct item *item)
  * Whether the threads of a process that do not stand still are in vfork(2), and the child of each is held:
  * such a thread can neither be stopped nor run before its child does.
  */
-static bool waits_for_held_child(const struct memhint_freeze *freeze, const struct item *item)
+static bool waits_for_held_child(const struct memhint_freeze *freeze,
+				 const struct freeze_item *item)
 {
 	pid_t pid = memhint_process_pid(item->process);
 	size_t sleepers = trace_sleepers(&item->trace), children = 0;
 
 	for (size_t i = 0; i < freeze->count && sleepers > 0; i++) {
-		const struct item *other = &freeze->items[i];
+		const struct freeze_item *other = &freeze->items[i];
 		struct proc_stat stat;
 
 		if (other->is_held &&
@@ -450,7 +181,7 @@ static bool waits_for_held_child(const struct memhint_freeze *freeze, const stru
 }
 
 /* Waits for one, but not longer than @until_usec: -EAGAIN it does not stand still yet. */
-static int wait_for_trace(const struct memhint_freeze *freeze, struct item *item,
+static int wait_for_trace(const struct memhint_freeze *freeze, struct freeze_item *item,
 			  uint64_t until_usec)
 {
 	int r = trace_wait(&item->trace, until_usec);
@@ -478,7 +209,7 @@ static int wait_for_traces(struct memhint_freeze *freeze, bool may_end)
 		until_usec = clock_usec() + TURN_USEC < until_usec ? clock_usec() + TURN_USEC
 								   : until_usec;
 	for (size_t i = 0; i < freeze->count; i++) {
-		struct item *item = &freeze->items[i];
+		struct freeze_item *item = &freeze->items[i];
 		int r;
 
 		if (!item->is_traced || item->is_held)
@@ -563,7 +294,7 @@ static int freeze_all(struct memhint_freeze *freeze, const struct freezer *sourc
 		if (r == 0)
 			r = wait_for_traces(freeze, source);
 		if (r == 0 || r == -EAGAIN)
-			r = stop_others(freeze, source);
+			r = lasting_stop(freeze, source);
 		if (r < 0)
 			return r;
 		if (!all_held(freeze) && clock_usec() >= freeze->deadline_usec)
@@ -597,6 +328,11 @@ static int freeze_new(const struct memhint_freeze_options *options,
 	};
 	if (__builtin_add_overflow(clock_usec(), timeout_usec, &freeze->deadline_usec))
 		freeze->deadline_usec = UINT64_MAX;
+	/*
+	 * Whom a dead maker has left frozen would be taken for stopped by somebody else. Before anybody is
+	 * stopped, who could be recovering himself. What cannot be undone must not keep this from being done.
+	 */
+	memhint_freeze_recover(freeze->run_directory, NULL);
 	*ret_freeze = freeze;
 	return 0;
 }
@@ -622,7 +358,7 @@ int memhint_freeze_open(struct memhint_process *const *processes, size_t count,
 	}
 	r = freeze_all(freeze, NULL);
 	if (r == 0 && freeze->flags & MEMHINT_FREEZE_KEEP)
-		r = keep(freeze);
+		r = lasting_keep(freeze);
 	if (r < 0)
 		return r;
 	*ret_freeze = take_pointer(freeze);
@@ -649,15 +385,10 @@ static int freeze_group(struct memhint_freeze *freeze, struct freezer *freezer)
 	ssize_t n;
 	int r;
 
-	memhint_freeze_recover(freeze->run_directory, NULL);
 	if (freezer_is_frozen(freezer)) {
 		way = MEMHINT_FREEZE_ALREADY;
 	} else {
-		r = add_group(freeze, freezer);
-		if (r == 0)
-			r = write_record(freeze);
-		if (r == 0)
-			r = act(freeze, true);
+		r = lasting_stop_group(freeze, freezer);
 		if (r < 0)
 			return r;
 		group = &freeze->groups[0].freezer;
@@ -699,33 +430,11 @@ int memhint_freeze_cgroup(int cgroup_fd, const struct memhint_freeze_options *op
 		r = freeze_all(freeze, &freezer);
 	}
 	if (r == 0 && freeze->flags & MEMHINT_FREEZE_KEEP)
-		r = keep(freeze);
+		r = lasting_keep(freeze);
 	if (r < 0)
 		return r;
 	*ret_freeze = take_pointer(freeze);
 	return 0;
-}
-
-/* Undoes what outlives the caller. What cannot be undone stays recorded. */
-static bool undo(struct memhint_freeze *freeze)
-{
-	bool done = true;
-	int r;
-
-	for (size_t i = 0; i < freeze->group_count; i++) {
-		r = freeze->groups[i].is_recorded ? freezer_set(&freeze->groups[i].freezer, false)
-						  : 0;
-		done = done && (r == 0 || r == -ENODEV);
-	}
-	for (size_t i = 0; i < freeze->count; i++) {
-		const struct item *item = &freeze->items[i];
-
-		r = item->is_recorded && item->way == MEMHINT_FREEZE_SIGNAL
-			    ? send_signal(item, SIGCONT)
-			    : 0;
-		done = done && (r == 0 || r == -ESRCH);
-	}
-	return done;
 }
 
 void memhint_freeze_close(struct memhint_freeze *freeze)
@@ -734,12 +443,12 @@ void memhint_freeze_close(struct memhint_freeze *freeze)
 
 	if (!freeze)
 		return;
-	is_undone = freeze->is_kept || undo(freeze);
+	is_undone = freeze->is_kept || lasting_undo(freeze);
 	for (size_t i = 0; i < freeze->record_count; i++)
 		if (is_undone)
-			freeze_record_remove(freeze->records[i].file);
+			freeze_record_remove(freeze->records[i]);
 		else
-			freeze_record_leave(freeze->records[i].file);
+			freeze_record_leave(freeze->records[i]);
 	for (size_t i = 0; i < freeze->count; i++)
 		trace_let_go(&freeze->items[i].trace);
 	for (size_t i = 0; i < freeze->count; i++) {
@@ -767,7 +476,7 @@ struct memhint_process *memhint_freeze_process(const struct memhint_freeze *free
 
 enum memhint_freeze_way memhint_freeze_way(const struct memhint_freeze *freeze, size_t index)
 {
-	const struct item *item = &freeze->items[index];
+	const struct freeze_item *item = &freeze->items[index];
 	struct freezer freezer;
 	bool is_frozen;
 
@@ -788,7 +497,7 @@ enum memhint_freeze_way memhint_freeze_way(const struct memhint_freeze *freeze, 
 struct trace *freeze_trace(const struct memhint_freeze *freeze,
 			   const struct memhint_process *process)
 {
-	const struct item *item = find_process(freeze, process);
+	const struct freeze_item *item = find_process(freeze, process);
 
 	return item && item->is_traced ? (struct trace *)&item->trace : NULL;
 }

@@ -311,7 +311,7 @@ int stack_room_find(const struct memhint_process *process, const struct stack_th
 
 	maps = fd_openat(dirfd, "maps");
 	if (maps < 0)
-		return maps;
+		return maps == -ENOENT ? -ESRCH : maps;
 	r = maps_file_read(maps, MAPS_TEXT_MAPS, false, &buffer, see_mapping, &search);
 	if (r < 0)
 		return r;
@@ -319,7 +319,7 @@ int stack_room_find(const struct memhint_process *process, const struct stack_th
 		return -EBUSY;
 	pagemap = fd_openat(dirfd, "pagemap");
 	if (pagemap < 0)
-		return pagemap;
+		return pagemap == -ENOENT ? -ESRCH : pagemap;
 	has_guard = is_guarded(&search);
 	r = find_touched(pagemap, &search, &touched, &has_guard);
 	if (r < 0)

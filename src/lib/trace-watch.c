@@ -59,13 +59,14 @@ static bool wait_for_end(struct trace_watch *watch)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	/* Not the time of day: set back, it would have this wait until it is that late again. */
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += LOOK_NSEC;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_nsec -= 1000000000;
 		until.tv_sec++;
 	}
-	return sem_timedwait(&watch->end, &until) == 0;
+	return sem_clockwait(&watch->end, CLOCK_MONOTONIC, &until) == 0;
 }
 
 static void *run(void *data)

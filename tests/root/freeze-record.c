@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is frozen beyond the life of who did it: written down before, undone by whoever comes next. */
 #include "cgroup.h"
+#include "child.h"
 #include "freeze-scene.h"
 #include "tap.h"
 
@@ -142,15 +143,16 @@ static void test_orphans(struct scene *scene, struct memhint_process *process,
 	is(count_files(), 0, "no record is left");
 }
 
-/* Who freezes next, in a way that may leave something behind, cleans up first. */
-static void test_next(struct scene *scene, struct memhint_process *process)
+/* Who freezes next, in whatever way, cleans up first. */
+static void test_next(struct scene *scene, struct memhint_process *process,
+		      enum memhint_freeze_way left, enum memhint_freeze_way way)
 {
 	struct memhint_freeze *hold;
 
-	kill_maker(start_maker(process, MEMHINT_FREEZE_SIGNAL));
+	kill_maker(start_maker(process, left));
 	ok(scene_stands(scene), "left behind");
-	is(freeze(process, MEMHINT_FREEZE_SIGNAL, 0, &hold), 0, "and frozen again");
-	is(memhint_freeze_way(hold, 0), MEMHINT_FREEZE_SIGNAL, "not taken for somebody else's");
+	is(freeze(process, way, 0, &hold), 0, "and frozen again");
+	is(memhint_freeze_way(hold, 0), way, "not taken for somebody else's");
 	memhint_freeze_close(hold);
 	ok(scene_moves(scene) && count_files() == 0, "so it goes on afterwards");
 }
@@ -338,6 +340,48 @@ static void test_directory(struct memhint_process *process)
 	ok(rmdir(path) == 0, "nothing is left");
 }
 
+static void run_alone(struct child_shared *shared)
+{
+	(void)shared;
+	must(setsid() >= 0);
+}
+
+/*
+ * What was not frozen has nothing to be undone: nobody could, for as long as it lives. In a session of its
+ * own, since SIGCONT may be sent to everybody of one's own.
+ */
+static void test_refused(void)
+{
+	struct memhint_freeze_options options = { .size = sizeof(options),
+						  .way = MEMHINT_FREEZE_SIGNAL };
+	struct memhint_process *process;
+	char path[600];
+	int status;
+	pid_t user;
+	struct child child;
+
+	snprintf(path, sizeof(path), "%s/user", run_directory);
+	options.run_directory = path;
+	must(mkdir(path, 0700) == 0 && chown(path, 65534, 65534) == 0 &&
+	     chmod(run_directory, 0711) == 0);
+	child_start(&child, run_alone, NULL);
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	fflush(NULL);
+	user = fork();
+	must(user >= 0);
+	if (user == 0) {
+		struct memhint_freeze *hold;
+
+		must(setresuid(65534, 65534, 65534) == 0);
+		_exit(memhint_freeze_open(&process, 1, &options, &hold) == -EPERM ? 0 : 1);
+	}
+	must(waitpid(user, &status, 0) == user);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "not by who may not signal it");
+	ok(rmdir(path) == 0, "and that leaves no record");
+	memhint_process_close(process);
+	child_end(&child);
+}
+
 int main(void)
 {
 	struct memhint_process *process;
@@ -353,13 +397,16 @@ int main(void)
 	ok(strcmp(memhint_run_directory(), "/run/memhint") == 0, "root's directory");
 	test_orphans(&scene, process, &cgroup, MEMHINT_FREEZE_SIGNAL);
 	test_orphans(&scene, process, &cgroup, MEMHINT_FREEZE_CGROUP);
-	test_next(&scene, process);
+	test_next(&scene, process, MEMHINT_FREEZE_SIGNAL, MEMHINT_FREEZE_SIGNAL);
+	test_next(&scene, process, MEMHINT_FREEZE_SIGNAL, MEMHINT_FREEZE_TRACE);
+	test_next(&scene, process, MEMHINT_FREEZE_CGROUP, MEMHINT_FREEZE_TRACE);
 	test_kept(&scene, process, MEMHINT_FREEZE_SIGNAL);
 	test_kept(&scene, process, MEMHINT_FREEZE_CGROUP);
 	test_strange(&scene, process);
 	test_other_cgroup();
 	test_at_once(&scene, process);
 	test_directory(process);
+	test_refused();
 	memhint_process_close(process);
 	scene_end(&scene);
 	ok(cgroup_end(&cgroup) && rmdir(run_directory) == 0, "nothing is left");

@@ -52,8 +52,9 @@ static void set_up(struct child_shared *shared)
 static int share(void *data)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
+	while (!data)
 		pause();
+	return 0;
 }
 
 static long obey(int what, struct child_shared *shared)
@@ -222,5 +223,5 @@ char target_state(const struct scene *scene)
 {
 	struct memhint_process_stat stat;
 
-	return memhint_process_stat(scene->process, &stat) == 0 ? (char)stat.state : '?';
+	return (char)(memhint_process_stat(scene->process, &stat) == 0 ? stat.state : '?');
 }
