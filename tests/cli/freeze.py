@@ -356,6 +356,13 @@ if nobody_is_possible():
         if result.status == 0:
             run("thaw", own.pid, prefix=as_nobody(), env=environment(XDG_RUNTIME_DIR=None))
         wait_for_state(own.pid, "S")
+        missing = {"prefix": as_nobody(), "env": environment(XDG_RUNTIME_DIR=f"{directory}/none")}
+        complains(1, f"no record in {directory}/none/memhint", "freeze", own.pid, **missing, name="no place for records")
+        equal(run("freeze", "--for", "1ms", own.pid, **missing).status, 0, "--for needs none")
+        os.chmod(f"{directory}/memhint", 0o722)
+        complains(4, "only for yourself to write to", "freeze", own.pid, **nobody, name="others could change records")
+        equal(states(own.pid), {"S"}, "and runs on")
+        os.chmod(f"{directory}/memhint", 0o700)
 else:
     skip("an ordinary user", "no other user can run this memhint")
 
