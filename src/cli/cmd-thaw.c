@@ -317,10 +317,21 @@ static int thaw_target(struct thawer *thawer, const struct target *target, int p
 		thawer->errors[record - thawer->records.items] = r;
 	if (r != -ENOENT)
 		return target_failed(target, r);
-	log_error(
-		"process %d (%s) was not frozen by memhint, so it is left as it is; 'memhint thaw "
-		"--list' shows what was",
-		memhint_process_pid(target->process), target->stat.comm);
+	if (record && record->is_orphan)
+		log_error(
+			"process %d (%s) was left frozen by a program that was killed; 'memhint thaw "
+			"--recover' lets it go",
+			memhint_process_pid(target->process), target->stat.comm);
+	else if (record && !record->is_kept)
+		log_error(
+			"process %d (%s) is held by a program that still runs, and lets it go when it "
+			"ends",
+			memhint_process_pid(target->process), target->stat.comm);
+	else
+		log_error(
+			"process %d (%s) was not frozen by memhint, so it is left as it is; 'memhint "
+			"thaw --list' shows what was",
+			memhint_process_pid(target->process), target->stat.comm);
 	return EXIT_FAILURE;
 }
 

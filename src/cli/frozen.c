@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *frozen_directory(void)
@@ -27,6 +28,23 @@ const char *frozen_directory(void)
 	    (size_t)snprintf(path, sizeof(path), "%s/memhint", run) >= sizeof(path))
 		return NULL;
 	return strcmp(path, memhint_run_directory()) == 0 ? NULL : path;
+}
+
+int frozen_directory_check(const char **ret_path)
+{
+	const char *path = frozen_directory();
+	struct stat st;
+
+	if (!path)
+		path = memhint_run_directory();
+	*ret_path = path;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022)
+		return -EPERM;
+	return faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
 struct reading {

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -179,9 +180,46 @@ static long in_depth(void)
 	return (long)count_wrong(memory, sizeof(memory));
 }
 
+/*
+ * The mapping that the stack pointer is in becomes two, as by advice for a part of it: @distance bytes below
+ * the stack pointer or, if negative, above it.
+ */
+__attribute__((noinline)) static void cut(ptrdiff_t distance)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	must(madvise((void *)((here - (uintptr_t)distance) & -page), page, MADV_RANDOM) == 0);
+}
+
+static long above_cut(void)
+{
+	cut(64 << 10);
+	return plainly();
+}
+
+static long above_cut_after_depth(void)
+{
+	go_deep();
+	cut(256 << 10);
+	return plainly();
+}
+
+static long below_cut(void)
+{
+	unsigned char memory[KEPT_BYTES];
+
+	fill(memory, sizeof(memory));
+	go_deep();
+	cut(-(128 << 10));
+	stay();
+	return (long)count_wrong(memory, sizeof(memory));
+}
+
 static long (*const runs[])(void) = {
-	on_heap, on_mapping,  on_guarded_mapping, on_own_stack,
-	plainly, after_depth, inside_after_depth, in_depth,
+	on_heap,     on_mapping,	 on_guarded_mapping, on_own_stack, plainly,
+	after_depth, inside_after_depth, in_depth,	     above_cut,	   above_cut_after_depth,
+	below_cut,
 };
 
 static long run(int what, struct child_shared *shared)
@@ -453,6 +491,9 @@ int main(void)
 	test_place(5, true, true, "on a stack that was much deeper");
 	test_place(6, true, true, "on a stack within one that was");
 	test_place(7, false, false, "at the bottom of a stack");
+	test_place(8, true, true, "on a stack of several mappings");
+	test_place(9, true, true, "on one that was much deeper");
+	test_place(10, true, true, "on one of which another mapping is the upper end");
 	test_thread(1u << 20, true);
 	test_thread(32u << 10, false);
 	test_given_stack(0);
