@@ -52,8 +52,9 @@ static void set_up(struct child_shared *shared)
 static int share(void *data)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
-		pause();
+	while (pause() < 0)
+		;
+	return 0;
 }
 
 static long obey(int what, struct child_shared *shared)
