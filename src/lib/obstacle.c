@@ -41,6 +41,9 @@ static enum memhint_skip collapse_obstacle(const struct memhint_vma *vma)
 /* Pages that are made by reading or writing them. */
 static enum memhint_skip populate_obstacle(const struct memhint_vma *vma, uint32_t access)
 {
+	/* They are for the program to make, which is held by then (userfaultfd(2)). */
+	if (vma->flags & MEMHINT_VMA_UFFD)
+		return MEMHINT_SKIP_UNSUITABLE;
 	return vma->flags & access ? no_pages(vma) : MEMHINT_SKIP_NO_ACCESS;
 }
 

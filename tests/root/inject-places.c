@@ -12,13 +12,17 @@
 #include <memhint/process.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/rseq.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -380,6 +384,74 @@ static void test_given_stack(int is_deep)
 	child_end(&child);
 }
 
+/* --- threads that others wait for ------------------------------------------------------------------ */
+
+static int faults_fd;
+
+static void *serve_faults(void *data)
+{
+	static unsigned char page[4096] __attribute__((aligned(4096)));
+	struct uffd_msg message;
+
+	while (read(faults_fd, &message, sizeof(message)) == sizeof(message)) {
+		struct uffdio_copy copy = {
+			.dst = message.arg.pagefault.address & ~4095ull,
+			.src = (uintptr_t)page,
+			.len = sizeof(page),
+		};
+
+		ioctl(faults_fd, UFFDIO_COPY, &copy);
+	}
+	return NULL;
+}
+
+/* The call that is run in it can only end if another thread runs. */
+static long with_faults(int what, struct child_shared *shared)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { shared->address[MEMORY], SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	pthread_t thread;
+
+	faults_fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (faults_fd < 0 || ioctl(faults_fd, UFFDIO_API, &api) < 0 ||
+	    ioctl(faults_fd, UFFDIO_REGISTER, &range) < 0 ||
+	    pthread_create(&thread, NULL, serve_faults, NULL) != 0)
+		return -1;
+	stay();
+	return 0;
+}
+
+static void test_faults(void)
+{
+	struct memhint_process *process;
+	struct iovec range;
+	struct child child;
+	int what = 0, fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	long result;
+
+	if (fd < 0) {
+		skip_one("a thread that serves page faults", "no userfaultfd(2) here");
+		return;
+	}
+	close(fd);
+	child_start(&child, map_memory, with_faults);
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	range = (struct iovec){ (void *)(uintptr_t)child.shared->address[MEMORY], SIZE };
+	must(write(child.command_fd, &what, sizeof(what)) == sizeof(what));
+	while (!load(&child, IS_THERE))
+		sched_yield();
+	is(inject_once(process, &range, 1, MADV_POPULATE_READ), (ssize_t)SIZE,
+	   "pages that another thread of it provides");
+	child.shared->number[RELEASED] = 1;
+	must(read(child.answer_fd, &result, sizeof(result)) == sizeof(result));
+	is(result, 0, "it goes on");
+	memhint_process_close(process);
+	child_end(&child);
+}
+
 #ifdef __x86_64__
 /* --- restartable sequences ------------------------------------------------------------------------- */
 
@@ -498,6 +570,7 @@ int main(void)
 	test_thread(32u << 10, false);
 	test_given_stack(0);
 	test_given_stack(1);
+	test_faults();
 #ifdef __x86_64__
 	test_sequences();
 #endif
