@@ -145,8 +145,8 @@ struct memhint_result {
  * is -ESTALE and nothing done; one later is -ESTALE with what was done in the result and the rest
  * MEMHINT_SKIP_CHANGED. FREEZE keeps the target from running all the while; if it had changed before it
  * stood still, the ranges are selected again, or, if they were made by hand, refused with -ESTALE (which
- * takes options.map to be told). A process that shares the memory is not stopped: what it changes is
- * -ESTALE. COLLAPSE moves an exact cookie by itself, so around its calls fingerprints are compared.
+ * takes options.map to be told). A process that shares the memory (CLONE_VM) is not stopped: what it changes
+ * is -ESTALE, and advice that is destructive is refused while there is one. COLLAPSE moves an exact cookie by itself, so around its calls fingerprints are compared.
  *
  * By way of INJECT any advice that madvise(2) knows can be given. The target stands still for each batch
  * of calls, and compares with the cookie are made while it does. Advice that is
@@ -160,7 +160,7 @@ struct memhint_result {
  * give this advice to another process (VIA_KERNEL), the cookie is exact and cannot be compared here,
  * or nothing can be run inside this target (its architecture, its seccomp filters, no code or stack to
  * use); -ESTALE the map changed (guard COOKIE, FREEZE); -EBUSY another process traces it (INJECT),
- * or a cgroup keeps it frozen; -ETIMEDOUT it did not come to a stop; -EDEADLK guard FREEZE on
+ * or a cgroup keeps it frozen, or another process shares its memory (destructive advice); -ETIMEDOUT it did not come to a stop; -EDEADLK guard FREEZE on
  * oneself, PID 1 or an ancestor; -EINVAL unknown advice or option, destructive advice without flag or
  * guard, no cookie, FOLLOW with ranges made by hand; -EMFILE, -ENFILE, -ENOMEM, -EIO a range that was
  * refused could not be looked up. Ranges that failed are not an error of the call: see failed and

@@ -301,6 +301,20 @@ static int wait_for_end(const struct freezer *freezer)
 	return status;
 }
 
+/* The exit status after a sentence, or 0 if the error is not of the records. */
+static int records_failed(const struct freezer *freezer, int error)
+{
+	const char *path;
+
+	if (freezer->hold || frozen_directory_check(&path) != error)
+		return 0;
+	log_error(
+		"there can be no record in %s of what is frozen (%s), so nothing was frozen. Make "
+		"that directory, only for yourself to write to%s, or add --hold, which needs none",
+		path, strerror(-error), geteuid() == 0 ? "" : ", or set XDG_RUNTIME_DIR");
+	return error == -EPERM || error == -EACCES ? EXIT_PERMISSION : EXIT_FAILURE;
+}
+
 static int freeze(struct freezer *freezer)
 {
 	uint64_t begun_usec = clock_usec();
@@ -312,6 +326,9 @@ static int freeze(struct freezer *freezer)
 		log_error("stopped by %s; nothing stays frozen", interrupt_name());
 		return EXIT_FAILURE;
 	}
+	status = r < 0 ? records_failed(freezer, r) : 0;
+	if (status != 0)
+		return status;
 	if (r < 0)
 		return group_failed(&freezer->list, r, instead(freezer), "nothing was frozen");
 	freezer->elapsed_usec = clock_usec() - begun_usec;

@@ -33,6 +33,7 @@ struct thawer {
 	bool json;
 	struct frozen_list records; /* those there were */
 	int *errors;		    /* what came of each, or NOT_MEANT */
+	int unread;		    /* why others could not be read */
 };
 
 static int read_options(struct thawer *thawer, const struct verb *verb, int argc, char **argv)
@@ -154,6 +155,7 @@ static int show_table(const struct thawer *thawer)
 		table_set(table, CELL_STATE,
 			  thawer->mode == OPTION_LIST ? frozen_state(record)
 			  : error		      ? memhint_error_name(error)
+			  : record->is_gone	      ? "gone"
 						      : "thawed");
 		table_set(table, CELL_CGROUP, record->cgroup ? record->cgroup : "-");
 	}
@@ -213,8 +215,10 @@ static int find_thawed(struct thawer *thawer)
 	struct frozen_list left;
 	int r = frozen_read(&left);
 
-	if (r < 0)
+	if (r < 0 && r != thawer->unread) {
+		frozen_list_done(&left);
 		return r;
+	}
 	for (size_t i = 0; i < thawer->records.count; i++) {
 		bool is_left = false;
 
@@ -267,7 +271,7 @@ static int thaw_all(struct thawer *thawer)
 		status = target_status(thawer->errors[i]);
 	}
 	frozen_recover(&forgotten);
-	if (count == 0)
+	if (count == 0 && !thawer->unread)
 		log_warning("memhint has left nothing frozen, so nothing was done");
 	return status;
 }
@@ -313,10 +317,21 @@ static int thaw_target(struct thawer *thawer, const struct target *target, int p
 		thawer->errors[record - thawer->records.items] = r;
 	if (r != -ENOENT)
 		return target_failed(target, r);
-	log_error(
-		"process %d (%s) was not frozen by memhint, so it is left as it is; 'memhint thaw "
-		"--list' shows what was",
-		memhint_process_pid(target->process), target->stat.comm);
+	if (record && record->is_orphan)
+		log_error(
+			"process %d (%s) was left frozen by a program that was killed; 'memhint thaw "
+			"--recover' lets it go",
+			memhint_process_pid(target->process), target->stat.comm);
+	else if (record && !record->is_kept)
+		log_error(
+			"process %d (%s) is held by a program that still runs, and lets it go when it "
+			"ends",
+			memhint_process_pid(target->process), target->stat.comm);
+	else
+		log_error(
+			"process %d (%s) was not frozen by memhint, so it is left as it is; 'memhint "
+			"thaw --list' shows what was",
+			memhint_process_pid(target->process), target->stat.comm);
 	return EXIT_FAILURE;
 }
 
@@ -367,22 +382,24 @@ static int recover(struct thawer *thawer)
 
 static int thaw(struct thawer *thawer)
 {
-	int status = 0, r = frozen_read(&thawer->records);
+	int status = 0, r;
 
-	if (r == 0) {
-		thawer->errors = calloc(thawer->records.count + 1, sizeof(*thawer->errors));
-		r = thawer->errors ? 0 : -ENOMEM;
+	/* A file that is no record must not keep anybody frozen whose record is one. */
+	thawer->unread = frozen_read(&thawer->records);
+	thawer->errors = calloc(thawer->records.count + 1, sizeof(*thawer->errors));
+	if (thawer->unread == -ENOMEM || !thawer->errors) {
+		log_error("out of memory");
+		return EXIT_FAILURE;
 	}
-	if (r < 0) {
-		log_error("the records of what is frozen cannot be read: %s",
-			  memhint_error_help(r));
-		return target_status(r);
-	}
+	if (thawer->unread < 0)
+		log_error("not all records of what is frozen can be read: %s: %s",
+			  frozen_directory() ? frozen_directory() : memhint_run_directory(),
+			  memhint_error_name(thawer->unread));
 	for (size_t i = 0; i < thawer->records.count; i++)
 		thawer->errors[i] = NOT_MEANT;
 	switch (thawer->mode) {
 	case OPTION_LIST:
-		return tell(thawer, 0);
+		return tell(thawer, thawer->unread ? EXIT_FAILURE : 0);
 	case OPTION_ALL:
 		status = thaw_all(thawer);
 		break;
@@ -392,6 +409,8 @@ static int thaw(struct thawer *thawer)
 	default:
 		status = thaw_targets(thawer);
 	}
+	if (status == 0 && thawer->mode && thawer->unread)
+		status = EXIT_FAILURE;
 	r = find_thawed(thawer);
 	if (r < 0)
 		log_warning("the records of what is frozen cannot be read again: %s",

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *frozen_directory(void)
@@ -27,6 +28,23 @@ const char *frozen_directory(void)
 	    (size_t)snprintf(path, sizeof(path), "%s/memhint", run) >= sizeof(path))
 		return NULL;
 	return strcmp(path, memhint_run_directory()) == 0 ? NULL : path;
+}
+
+int frozen_directory_check(const char **ret_path)
+{
+	const char *path = frozen_directory();
+	struct stat st;
+
+	if (!path)
+		path = memhint_run_directory();
+	*ret_path = path;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022)
+		return -EPERM;
+	return faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
 struct reading {
@@ -87,17 +105,13 @@ static int add(const struct memhint_frozen *record, void *userdata)
 int frozen_read(struct frozen_list *ret_list)
 {
 	struct reading reading = {};
-	int r = memhint_freeze_list(NULL, add, &reading);
+	int r = memhint_freeze_list(NULL, add, &reading), second = 0;
 
 	reading.directory = frozen_directory();
-	if (r == 0 && reading.directory)
-		r = memhint_freeze_list(reading.directory, add, &reading);
-	if (r < 0) {
-		frozen_list_done(&reading.list);
-		return r;
-	}
+	if (reading.directory)
+		second = memhint_freeze_list(reading.directory, add, &reading);
 	*ret_list = reading.list;
-	return 0;
+	return r < 0 ? r : second;
 }
 
 int frozen_recover(size_t *ret_count)

@@ -12,6 +12,9 @@
 /* Where records of this user's freezes are to be; NULL: where the library has them. */
 const char *frozen_directory(void);
 
+/* Whether records can be made: 0 or a negative errno. @ret_path: of the directory. */
+int frozen_directory_check(const char **ret_path);
+
 /* One process, or a control group of which no process is recorded. */
 struct frozen {
 	pid_t pid; /* 0: it is a group */
@@ -30,7 +33,10 @@ struct frozen_list {
 	struct frozen *items;
 };
 
-/* Every record there is, also of guards, which have theirs where the library does. 0 or a negative errno. */
+/*
+ * Every record there is, also of guards, which have theirs where the library does. 0 or a negative errno;
+ * those that can be read are in the list also then.
+ */
 int frozen_read(struct frozen_list *ret_list);
 
 /* As memhint_freeze_recover(), for the same places. */

@@ -4,6 +4,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "frozen.h"
 #include "interrupt.h"
 #include "kin.h"
 #include "log.h"
@@ -300,8 +301,10 @@ int freeze_failed(const struct target *target, int error, const char *instead, c
 	case -EACCES:
 		log_error(
 			"process %d (%s) may not be frozen: that needs ptrace access to it, or the right "
-			"to signal it; %s. Run memhint as root",
-			pid, target->stat.comm, outcome);
+			"to signal it and a directory for records that nobody else can write to (%s); "
+			"%s. Run memhint as root",
+			pid, target->stat.comm,
+			frozen_directory() ? frozen_directory() : memhint_run_directory(), outcome);
 		return EXIT_PERMISSION;
 	default:
 		return target_failed(target, error);

@@ -243,13 +243,21 @@ static void unsupported(const struct hint *hint, const struct hint_outcome *outc
 			pid, target->stat.comm);
 }
 
-static int not_now(const struct hint_outcome *outcome)
+static int not_now(const struct hint *hint, const struct hint_outcome *outcome)
 {
-	log_error(
-		"process %d (%s) can run nothing just now: its control group is frozen, or none of its "
-		"threads is where a call could be made; %s. Thaw it, or try again",
-		memhint_process_pid(outcome->target->process), outcome->target->stat.comm,
-		outcome_so_far(outcome));
+	if (memhint_advice_is_destructive(hint->advice))
+		log_error(
+			"process %d (%s) shares its memory with another process, which could change it during "
+			"the call; or it can run nothing just now, frozen by its control group for "
+			"instance; %s. Thaw it, or try again when it is the only one",
+			memhint_process_pid(outcome->target->process), outcome->target->stat.comm,
+			outcome_so_far(outcome));
+	else
+		log_error(
+			"process %d (%s) can run nothing just now: its control group is frozen, or none of its "
+			"threads is where a call could be made; %s. Thaw it, or try again",
+			memhint_process_pid(outcome->target->process), outcome->target->stat.comm,
+			outcome_so_far(outcome));
 	return EXIT_FAILURE;
 }
 
@@ -296,7 +304,7 @@ int hint_complain(const struct hint *hint, const struct hint_outcome *outcome)
 		return hint_outcome_status(outcome);
 	case -EBUSY:
 		if (hint_is_injected(hint) && kin_tracer(target->process, &tracer) < 0)
-			return not_now(outcome);
+			return not_now(hint, outcome);
 		/* fall through */
 	case -EDEADLK:
 	case -ETIMEDOUT:

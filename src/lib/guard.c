@@ -8,6 +8,7 @@
 #include "freeze.h"
 #include "ranges.h"
 #include "run.h"
+#include "sharers.h"
 
 #include <memhint/map.h>
 #include <memhint/process.h>
@@ -85,6 +86,20 @@ static void watch_unguarded(struct guard *guard, struct run *run, enum watch_mov
 		run->result->map_changed = true;
 }
 
+/*
+ * Another process on the same memory runs on while the target is held, and could put something in the place
+ * of what is about to be destroyed: between the comparison and the call nobody would see it.
+ */
+static int check_sharers(const struct guard *guard, const struct run *run)
+{
+	int r;
+
+	if (run->is_self || run_is_dry(run) || !memhint_advice_is_destructive(run->advice))
+		return 0;
+	r = sharers_look(run->process, guard->freeze);
+	return r > 0 ? -EBUSY : r;
+}
+
 /* The target stands still, but not as it was selected from. */
 static int select_anew(struct guard *guard, struct run *run)
 {
@@ -126,6 +141,8 @@ int guard_begin(struct guard *guard, struct run *run, enum memhint_via way)
 		guard->freeze = run->options.freeze;
 	if (run->options.guard == MEMHINT_GUARD_FREEZE)
 		r = stop_target(guard, run);
+	if (r == 0 && run->options.guard == MEMHINT_GUARD_FREEZE)
+		r = check_sharers(guard, run);
 	if (r < 0)
 		return r;
 	if (origin) {
@@ -180,7 +197,10 @@ int guard_check(struct guard *guard, struct run *run, struct batch *batch)
 		return 0;
 	if (run->options.guard == MEMHINT_GUARD_FOLLOW)
 		return follow_check(guard, run, batch);
-	r = watch_before(&guard->watch, guard->follow.state);
+	/* With COOKIE the target has run since the last call. */
+	r = run->options.guard == MEMHINT_GUARD_COOKIE ? check_sharers(guard, run) : 0;
+	if (r == 0)
+		r = watch_before(&guard->watch, guard->follow.state);
 	return r > 0 ? -ESTALE : r;
 }
 

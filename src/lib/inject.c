@@ -57,7 +57,8 @@ struct injector {
 	struct inject_code code;
 	enum state state;
 	struct trace *trace;
-	size_t index; /* of the thread, in it */
+	size_t index;	/* of the thread, in it */
+	bool is_broken; /* the others had to be let go */
 	struct inject_thread thread;
 	struct seccomp_filters filters;
 	struct stack_room room;
@@ -258,6 +259,7 @@ static int write_frame(struct injector *injector)
 		.memory_fd = thread->memory_fd,
 		.stack = inject_arch_stack(&injector->saved),
 		.thread_pointer = inject_arch_thread_pointer(thread->tid, &injector->saved),
+		.word_bytes = injector->abi->word_bytes,
 	};
 	struct inject_frame frame;
 	uint64_t mask;
@@ -343,6 +345,8 @@ static int choose_thread(struct injector *injector, size_t first, int result)
 
 int inject_begin(struct injector *injector, struct trace *trace)
 {
+	if (injector->is_broken)
+		return -EBUSY;
 	injector->trace = trace;
 	return choose_thread(injector, 0, -ESRCH);
 }
@@ -496,6 +500,25 @@ int inject_thread_run(const struct inject_thread *thread, int request)
 	return r;
 }
 
+/*
+ * To the end of the call, which may be one that only another thread of the process can end: one that serves
+ * its page faults (userfaultfd(2)), or a file system of its own. As nothing interrupts it the others are
+ * let go then.
+ */
+static int wait_call(struct injector *injector, enum stop *ret_stop, int *ret_signal)
+{
+	uint64_t turns = 0;
+	int r;
+
+	do {
+		r = wait_stop(injector, clock_usec() + STEP_USEC, ret_stop, ret_signal);
+		if (r == -ETIMEDOUT && !injector->is_broken)
+			injector->is_broken =
+				trace_let_others_go(injector->trace, injector->thread.tid, &turns);
+	} while (r == -ETIMEDOUT);
+	return r;
+}
+
 /* Steps 2 and 3. 0 the call is done, 1 a signal came before it and was delivered, or a negative errno. */
 static int run_call(struct injector *injector)
 {
@@ -509,8 +532,8 @@ static int run_call(struct injector *injector)
 		r = resume(injector, PTRACE_SYSCALL, 0);
 		if (r < 0)
 			break;
-		r = wait_stop(injector, is_inside ? UINT64_MAX : clock_usec() + STEP_USEC, &stop,
-			      &signal);
+		r = is_inside ? wait_call(injector, &stop, &signal)
+			      : wait_stop(injector, clock_usec() + STEP_USEC, &stop, &signal);
 		if (r == -ETIMEDOUT)
 			return give_up(injector);
 		if (r < 0 || stop == STOP_EVENT)
@@ -535,8 +558,12 @@ static int run_call(struct injector *injector)
 /* Until there is a thread whose filters let this very call through. */
 static int be_ready(struct injector *injector, const uint64_t arguments[3])
 {
-	int r = injector->state == STATE_IDLE ? choose_thread(injector, 0, -ESRCH) : 0;
+	int r = 0;
 
+	if (injector->is_broken)
+		return -EBUSY;
+	if (injector->state == STATE_IDLE)
+		r = choose_thread(injector, 0, -ESRCH);
 	while (r == 0 && !allows_advice(injector, arguments)) {
 		if (injector->state != STATE_READY)
 			return -EOPNOTSUPP;
@@ -601,6 +628,8 @@ ssize_t inject_advise(struct injector *injector, const struct iovec *ranges, siz
 		if (r < 0)
 			return done ? done : r;
 		done += (ssize_t)ranges[i].iov_len;
+		if (injector->is_broken)
+			break;
 	}
 	return done;
 }

@@ -29,9 +29,21 @@ static enum memhint_skip page_obstacle(const struct memhint_vma *vma, bool may_b
 	return no_pages(vma);
 }
 
+/* The kernel makes no huge pages where NOHUGEPAGE says so; on many kernels it says so of any MAP_STACK. */
+static enum memhint_skip collapse_obstacle(const struct memhint_vma *vma)
+{
+	enum memhint_skip reason = page_obstacle(vma, true);
+
+	return reason == NONE && vma->flags & MEMHINT_VMA_NOHUGEPAGE ? MEMHINT_SKIP_UNSUITABLE
+								     : reason;
+}
+
 /* Pages that are made by reading or writing them. */
 static enum memhint_skip populate_obstacle(const struct memhint_vma *vma, uint32_t access)
 {
+	/* They are for the program to make, which is held by then (userfaultfd(2)). */
+	if (vma->flags & MEMHINT_VMA_UFFD)
+		return MEMHINT_SKIP_UNSUITABLE;
 	return vma->flags & access ? no_pages(vma) : MEMHINT_SKIP_NO_ACCESS;
 }
 
@@ -86,8 +98,9 @@ enum memhint_skip obstacle_of(const struct memhint_vma *vma, int advice, bool fl
 	case MADV_DONTNEED:
 		return page_obstacle(vma, false);
 	case MADV_WILLNEED:
-	case MADV_COLLAPSE:
 		return page_obstacle(vma, true);
+	case MADV_COLLAPSE:
+		return collapse_obstacle(vma);
 	case MADV_FREE:
 		return is_private_anon ? page_obstacle(vma, false) : MEMHINT_SKIP_UNSUITABLE;
 	case MADV_REMOVE:

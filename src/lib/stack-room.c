@@ -25,6 +25,9 @@
 #define GAP_BYTES 512u
 #define AREA_LIMIT (1u << 20)
 
+/* To both sides of the thread pointer: glibc and musl keep what they know of a thread within. */
+#define DESCRIPTOR_BYTES 4096u
+
 /* At the beginning of the lowest page of what is put somewhere. */
 struct mark {
 	uint64_t magic[2];
@@ -39,6 +42,7 @@ static const uint64_t mark_magic[2] = { 0x6d656d68696e7420, 0x73746163206d726b }
 struct search {
 	const struct stack_thread *thread;
 	uint64_t start, end;	/* the mapping that the stack pointer is in; 0: not seen */
+	uint64_t whole_end;	/* of the last that follows without a gap, up to [stack] */
 	uint64_t below_end;	/* of the one below it */
 	bool is_below_guard;	/* which may not be accessed */
 	bool is_private_memory; /* writable, and no file */
@@ -51,11 +55,32 @@ static bool has_name(const struct maps_record *record, const char *name)
 	       memcmp(record->name, name, record->name_length) == 0;
 }
 
+static bool is_private_memory(const struct maps_record *record)
+{
+	return record->flags & MEMHINT_VMA_WRITE && !(record->flags & MEMHINT_VMA_SHARED) &&
+	       !maps_record_has_file(record);
+}
+
+/*
+ * Advice for a part of it cuts a stack into several mappings, and a call that is for all of it does so for
+ * a while. Only the uppermost is [stack] then. 1: no more need be seen.
+ */
+static int see_above(const struct maps_record *record, struct search *search)
+{
+	if (record->start != search->whole_end || !is_private_memory(record))
+		return 1;
+	search->whole_end = record->end;
+	search->is_main = has_name(record, "[stack]");
+	return search->is_main;
+}
+
 static int see_mapping(const struct maps_record *record, void *userdata)
 {
 	const uint32_t access = MEMHINT_VMA_READ | MEMHINT_VMA_WRITE | MEMHINT_VMA_EXEC;
 	struct search *search = userdata;
 
+	if (search->end)
+		return see_above(record, search);
 	if (search->thread->stack >= record->end) {
 		search->below_end = record->end;
 		search->is_below_guard = !(record->flags & access);
@@ -64,12 +89,10 @@ static int see_mapping(const struct maps_record *record, void *userdata)
 	if (search->thread->stack < record->start)
 		return 1;
 	search->start = record->start;
-	search->end = record->end;
-	search->is_private_memory = record->flags & MEMHINT_VMA_WRITE &&
-				    !(record->flags & MEMHINT_VMA_SHARED) &&
-				    !maps_record_has_file(record);
+	search->end = search->whole_end = record->end;
+	search->is_private_memory = is_private_memory(record);
 	search->is_main = has_name(record, "[stack]");
-	return 1;
+	return search->is_main || !search->is_private_memory;
 }
 
 static bool is_guarded(const struct search *search)
@@ -92,6 +115,53 @@ static bool is_made_for_thread(const struct search *search, const struct memhint
 		return search->is_main;
 	return !search->is_main && thread->thread_pointer > thread->stack &&
 	       thread->thread_pointer < search->end;
+}
+
+/* A word of the target, which may be a 32-bit one. */
+static uint64_t word_at(const unsigned char *at, unsigned int bytes)
+{
+	uint32_t narrow;
+	uint64_t wide;
+
+	if (bytes == sizeof(narrow)) {
+		memcpy(&narrow, at, sizeof(narrow));
+		return narrow;
+	}
+	memcpy(&wide, at, sizeof(wide));
+	return wide;
+}
+
+/*
+ * A mapping does not end where a stack does: the kernel makes one of neighbours, and a program may have set
+ * aside a part of its own for the stack (pthread_attr_setstack(3)). But the thread library has written
+ * down beside each other where it begins and its size: glibc and musl as fields of what the thread pointer
+ * leads to. Raises the start of the search to it. False if there is nothing of the kind.
+ */
+static bool find_block(struct search *search)
+{
+	const struct stack_thread *thread = search->thread;
+	uint64_t pointer = thread->thread_pointer, best = 0;
+	uint64_t start = align_down(pointer - DESCRIPTOR_BYTES, sizeof(uint64_t));
+	uint64_t end = align_down(pointer, sizeof(uint64_t)) + DESCRIPTOR_BYTES;
+	unsigned char words[2 * DESCRIPTOR_BYTES + sizeof(uint64_t)];
+	ssize_t n;
+
+	if (start < search->start)
+		start = align_up(search->start, sizeof(uint64_t));
+	if (end > search->end)
+		end = search->end;
+	n = pread(thread->memory_fd, words, end - start, (off_t)start);
+	for (ssize_t i = 0; i + 2 * (ssize_t)thread->word_bytes <= n; i += thread->word_bytes) {
+		uint64_t block = word_at(words + i, thread->word_bytes);
+		uint64_t size = word_at(words + i + thread->word_bytes, thread->word_bytes);
+
+		if (block > best && block <= thread->stack && size > pointer - block &&
+		    size <= search->end - block)
+			best = block;
+	}
+	if (best > search->start)
+		search->start = align_up(best, page_size());
+	return best;
 }
 
 /*
@@ -216,7 +286,7 @@ void stack_room_restore(const struct stack_room *room, int memory_fd)
 /* Whether [stack] may still grow downwards by as much as a signal handler takes. */
 static bool can_grow(const struct search *search)
 {
-	uint64_t bytes = search->end - search->start + HANDLER_BYTES;
+	uint64_t bytes = search->whole_end - search->start + HANDLER_BYTES;
 	struct rlimit limit;
 
 	if (search->start < search->below_end + GUARD_GAP_BYTES + HANDLER_BYTES)
@@ -230,6 +300,7 @@ static int choose(const struct search *search, size_t size, uint64_t touched,
 {
 	uint64_t limit = search->thread->stack - RED_ZONE_BYTES;
 	uint64_t top = touched < limit ? touched : limit;
+	uint64_t lowest;
 
 	if (top >= search->start + size + HANDLER_BYTES) {
 		*ret_room = (struct stack_room){ .top = top };
@@ -240,9 +311,9 @@ static int choose(const struct search *search, size_t size, uint64_t touched,
 	 * needed unless the program is that deep now, so there must be some distance. And as it may
 	 * be that deep and run on a part of its stack that is less so, it is put back afterwards.
 	 */
-	if (search->is_main && can_grow(search) &&
-	    limit >= search->start + size + (uint64_t)2 * HANDLER_BYTES) {
-		*ret_room = (struct stack_room){ .top = search->start + size, .is_touched = true };
+	lowest = search->start + (can_grow(search) ? 0 : HANDLER_BYTES) + size;
+	if (search->is_main && limit >= lowest + (uint64_t)2 * HANDLER_BYTES) {
+		*ret_room = (struct stack_room){ .top = lowest, .is_touched = true };
 		return 0;
 	}
 	return -EBUSY;
@@ -265,7 +336,7 @@ int stack_room_find(const struct memhint_process *process, const struct stack_th
 	r = maps_file_read(maps, MAPS_TEXT_MAPS, false, &buffer, see_mapping, &search);
 	if (r < 0)
 		return r;
-	if (!is_made_for_thread(&search, process))
+	if (!is_made_for_thread(&search, process) || (!search.is_main && !find_block(&search)))
 		return -EBUSY;
 	pagemap = fd_openat(dirfd, "pagemap");
 	if (pagemap < 0)
@@ -274,7 +345,8 @@ int stack_room_find(const struct memhint_process *process, const struct stack_th
 	r = find_touched(pagemap, &search, &touched, &has_guard);
 	if (r < 0)
 		return r;
-	if (r == 0 || !has_guard)
+	/* The kernel joins [stack] with nothing else, so all of its mapping is stack also without one. */
+	if (r == 0 || (!has_guard && !search.is_main))
 		return -EBUSY;
 	return choose(&search, size, skip_own(thread, touched), ret_room);
 }

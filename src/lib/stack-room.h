@@ -16,6 +16,7 @@ struct stack_thread {
 	int memory_fd;		 /* of /proc/PID/mem */
 	uint64_t stack;		 /* its stack pointer */
 	uint64_t thread_pointer; /* its thread-local memory; 0 unknown */
+	unsigned int word_bytes; /* 4 or 8 */
 };
 
 /* A place on a stack, and what stood there if the program may have put it there. */

@@ -685,6 +685,27 @@ void trace_let_go(struct trace *trace)
 	}
 }
 
+bool trace_let_others_go(struct trace *trace, pid_t tid, uint64_t *turns)
+{
+	uint64_t now = thread_turns(trace, tid);
+	bool is_stuck = now == *turns;
+
+	*turns = now;
+	if (!is_stuck)
+		return false;
+	for (size_t i = trace->count; i-- > 0;) {
+		struct trace_thread *thread = &trace->threads[i];
+
+		if (thread->tid == tid)
+			continue;
+		if (!thread->is_seized || ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) == 0)
+			thread_drop(trace, i);
+		else
+			thread->is_held = false; /* it ends */
+	}
+	return true;
+}
+
 void trace_end(struct trace *trace)
 {
 	uint64_t deadline_usec = clock_usec() + LET_GO_USEC;

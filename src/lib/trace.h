@@ -61,6 +61,12 @@ size_t trace_sleepers(const struct trace *trace);
  */
 void trace_let_go(struct trace *trace);
 
+/*
+ * Lets go of all threads but this one, if it is in a call and has not had a processor since the last time
+ * that this was asked (@turns, 0 at first): it may wait for one of them. Whether it did.
+ */
+bool trace_let_others_go(struct trace *trace, pid_t tid, uint64_t *turns);
+
 /* Lets go of all threads, as they were. Also of a trace that is all zero. */
 void trace_end(struct trace *trace);
 

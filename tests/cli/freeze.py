@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """memhint freeze and thaw: whom they stop, for how long, what they leave alone, and bad input."""
 import ctypes
+import fcntl
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -175,6 +177,19 @@ with Target("anon=65536", f"comm={FROZEN_NAME}") as target, Target("anon=65536",
     for pid in (target.pid, other.pid):
         wait_for_state(pid, "S")
 
+    # --- what a program that was killed has left ----------------------------------------------------
+    if is_alone:
+        run("freeze", target.pid)
+        (record,) = pathlib.Path("/run/memhint").glob("freeze-*")
+        record.write_text(record.read_text().replace("kept 1", "kept 0"))
+        complains(1, "thaw --recover", "thaw", target.pid, name="thaw of what one that was killed has left")
+        with record.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            complains(1, "still runs", "thaw", target.pid, name="thaw of what is being held")
+        equal(states(target.pid), {"T"}, "both are left so")
+        equal(run("thaw", "--recover").status, 0, "and --recover lets it go")
+        wait_for_state(target.pid, "S")
+
     # --- what somebody else has stopped -------------------------------------------------------------
     os.kill(target.pid, signal.SIGSTOP)
     wait_for_state(target.pid, "T")
@@ -338,6 +353,33 @@ else:
               "auto: by a group of its own", result)
         equal((run("thaw", target.pid).status, alone.read("cgroup.freeze")), (0, "0"), "and thawed")
 
+# === records that are none ======================================================================
+
+if is_alone:
+    os.makedirs("/run/memhint", mode=0o700, exist_ok=True)
+    with open("/run/memhint/freeze-0-0", "w") as file:
+        file.write("junk\n")
+    with Target("anon=65536") as target:
+        for args in (("--recover",), (target.pid,), ("--all",)):
+            run("freeze", "--way", "signal", target.pid)
+            equal(states(target.pid), {"T"}, "frozen beside a file that is no record")
+            if "--recover" in args:
+                for name in os.listdir("/run/memhint"):
+                    with open(f"/run/memhint/{name}", "r+") as file:
+                        text = file.read().replace("kept 1", "kept 0")
+                        file.seek(0)
+                        file.write(text)
+            result = run("thaw", *args)
+            ok("EBADMSG" in result.err and "/run/memhint" in result.err, f"thaw {args[0]}: is told of it", result)
+            equal(result.status == 0, args[0] == target.pid, f"thaw {args[0]}: the status", result)
+            ok("thawed" in result.out, f"thaw {args[0]}: and what could be read was thawed", result)
+            wait_for_state(target.pid, "S")
+    result = run("thaw", "--list")
+    equal(result.status, 1, "--list: something could not be read", result)
+    os.unlink("/run/memhint/freeze-0-0")
+else:
+    skip("records that are none", "no mount namespace of its own")
+
 # === ordinary users =============================================================================
 
 if nobody_is_possible():
@@ -356,6 +398,13 @@ if nobody_is_possible():
         if result.status == 0:
             run("thaw", own.pid, prefix=as_nobody(), env=environment(XDG_RUNTIME_DIR=None))
         wait_for_state(own.pid, "S")
+        missing = {"prefix": as_nobody(), "env": environment(XDG_RUNTIME_DIR=f"{directory}/none")}
+        complains(1, f"no record in {directory}/none/memhint", "freeze", own.pid, **missing, name="no place for records")
+        equal(run("freeze", "--for", "1ms", own.pid, **missing).status, 0, "--for needs none")
+        os.chmod(f"{directory}/memhint", 0o722)
+        complains(4, "only for yourself to write to", "freeze", own.pid, **nobody, name="others could change records")
+        equal(states(own.pid), {"S"}, "and runs on")
+        os.chmod(f"{directory}/memhint", 0o700)
 else:
     skip("an ordinary user", "no other user can run this memhint")
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Markdown pages speak only of what there is: links, files, targets of make, tests."""
+"""Markdown and man pages speak only of what there is: links, files, targets of make, tests, other pages."""
 import os
 import re
 import subprocess
@@ -93,6 +93,17 @@ def check_architecture():
     ok(directories <= set(rooms), "docs/ARCHITECTURE.md: every room of src", directories - set(rooms))
 
 
+def check_man_references():
+    """What a man page points to is installed, under the name of a page or one that it has besides."""
+    pages = [(section, page) for section in "13" for page in documents.pages(section)]
+    there = {f"{name}({section})" for section, page in pages for name in [page.name[:-2], *page.names()]}
+    for _, page in pages:
+        said = {f"{name}({section})" for name, section in
+                re.findall(r"\b((?:lib)?memhint[\w-]*)\((\d)\)", page.words())}
+        ok(said and said <= there, f"{page.name}: the pages that it points to are there",
+           *sorted(said - there))
+
+
 def main():
     pages = documents.files(".md")
     for path in pages:
@@ -102,6 +113,7 @@ def main():
         check_make(path, text)
     check_architecture()
     check_tests()
+    check_man_references()
     done()
 
 

@@ -449,7 +449,6 @@ static void test_cgroup(void)
 	int fd;
 
 	must(cgroup_make(&cgroup, "freeze-group"));
-	below = cgroup;
 	must((size_t)snprintf(below.folder, sizeof(below.folder), "%s/below", cgroup.folder) <
 	     sizeof(below.folder));
 	must(mkdir(below.folder, 0755) == 0);

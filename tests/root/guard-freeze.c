@@ -173,6 +173,20 @@ static void test_paths(void)
 	   "what destroys, without the flag");
 	check_runs(&scene, "what destroys");
 	scene.options.flags = MEMHINT_ADVISE_DESTRUCTIVE;
+	is(child_tell(&scene.child, SHARE), 0, "another process on the same memory");
+	is(scene_advise(&scene, MEMHINT_GUARD_FREEZE, MADV_DONTNEED, -1, NOTHING), -EBUSY,
+	   "runs on while this one is frozen: nothing is destroyed");
+	is(scene.result.advised.bytes, 0, "nothing at all");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_DONTNEED, -1, NOTHING), -ESTALE,
+	   "the cookie was taken before");
+	memhint_process_cookie(scene.process, &scene.options.cookie);
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_DONTNEED, -1, NOTHING), -EBUSY,
+	   "nor with one that fits");
+	is(scene.result.advised.bytes, 0, "here, too");
+	is(scene_advise(&scene, MEMHINT_GUARD_COOKIE, MADV_NOHUGEPAGE, -1, NOTHING), 0,
+	   "what destroys nothing is given");
+	scene.options.cookie = 0;
+	is(child_tell(&scene.child, SHARE_NO_MORE), 0, "it ends");
 	is(scene_advise(&scene, MEMHINT_GUARD_FREEZE, MADV_DONTNEED, -1, NOTHING), 0, "with it");
 	is(scene.result.advised.bytes, ALL, "all of it");
 	check_runs(&scene, "all is lost");

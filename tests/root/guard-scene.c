@@ -6,11 +6,17 @@
 #include "vector.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct scene *current;
+static char sharer_stack[65536] __attribute__((aligned(16)));
+static pid_t sharer;
 static struct call calls[2048]; /* of the scene that is on */
 
 static char *part_address(const struct child_shared *shared, size_t part)
@@ -41,6 +47,14 @@ static void set_up(struct child_shared *shared)
 	for (size_t i = 0; i < PARTS; i++)
 		if (map_at(part_address(shared, i), PART, (int)i + 1) < 0)
 			_exit(3);
+}
+
+static int share(void *data)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!data)
+		pause();
+	return 0;
 }
 
 static long obey(int what, struct child_shared *shared)
@@ -77,6 +91,12 @@ static long obey(int what, struct child_shared *shared)
 			if (map_at(part_address(shared, PARTS) + 2 * i * P, P, 7) < 0)
 				return -1;
 		return 0;
+	case SHARE:
+		sharer =
+			clone(share, sharer_stack + sizeof(sharer_stack), CLONE_VM | SIGCHLD, NULL);
+		return sharer < 0 ? -1 : 0;
+	case SHARE_NO_MORE:
+		return kill(sharer, SIGKILL) < 0 || waitpid(sharer, NULL, 0) != sharer ? -1 : 0;
 	case EXEC:
 		execl("/bin/sleep", "sleep", "infinity", (char *)NULL);
 	}

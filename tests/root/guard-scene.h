@@ -34,7 +34,9 @@ enum command {
 	GROW_SECOND,	/* part 1 by BETWEEN, in the same place */
 	MAP_MANY,	/* MANY mappings of a page, after part 5 */
 	EXEC,		/* never answers */
-	COUNT,		/* how often it was told something */
+	SHARE,		/* its memory with another process, from now on */
+	SHARE_NO_MORE,
+	COUNT, /* how often it was told something */
 };
 
 struct call {

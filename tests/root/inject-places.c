@@ -12,12 +12,17 @@
 #include <memhint/process.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/rseq.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -179,9 +184,46 @@ static long in_depth(void)
 	return (long)count_wrong(memory, sizeof(memory));
 }
 
+/*
+ * The mapping that the stack pointer is in becomes two, as by advice for a part of it: @distance bytes below
+ * the stack pointer or, if negative, above it.
+ */
+__attribute__((noinline)) static void cut(ptrdiff_t distance)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	must(madvise((void *)((here - (uintptr_t)distance) & -page), page, MADV_RANDOM) == 0);
+}
+
+static long above_cut(void)
+{
+	cut(64 << 10);
+	return plainly();
+}
+
+static long above_cut_after_depth(void)
+{
+	go_deep();
+	cut(256 << 10);
+	return plainly();
+}
+
+static long below_cut(void)
+{
+	unsigned char memory[KEPT_BYTES];
+
+	fill(memory, sizeof(memory));
+	go_deep();
+	cut(-(128 << 10));
+	stay();
+	return (long)count_wrong(memory, sizeof(memory));
+}
+
 static long (*const runs[])(void) = {
-	on_heap, on_mapping,  on_guarded_mapping, on_own_stack,
-	plainly, after_depth, inside_after_depth, in_depth,
+	on_heap,     on_mapping,	 on_guarded_mapping, on_own_stack, plainly,
+	after_depth, inside_after_depth, in_depth,	     above_cut,	   above_cut_after_depth,
+	below_cut,
 };
 
 static long run(int what, struct child_shared *shared)
@@ -276,6 +318,133 @@ static void test_thread(size_t bytes, bool is_possible)
 	is(given, 300, "another thread, with a stack of %zu bytes", bytes);
 	for (int stops = 0; stops < DEATHS; stops++)
 		ok(!is_possible || die_once(process, &range, stops), "and with a death on the way");
+	child.shared->number[RELEASED] = 1;
+	must(read(child.answer_fd, &result, sizeof(result)) == sizeof(result));
+	is(result, 0, "it goes on");
+	memhint_process_close(process);
+	child_end(&child);
+}
+
+/* Its stack is the upper part of what the program has mapped, and was used down to its beginning. */
+static void *stay_deep_in_thread(void *data)
+{
+	unsigned char *low = data, *here = __builtin_frame_address(0);
+
+	for (unsigned char *page = low; page < here - 16384; page += 4096)
+		*(volatile unsigned char *)page = 0;
+	stay();
+	return NULL;
+}
+
+/* What is mapped below it is the program's, though nothing was written there yet. */
+static long with_given_stack(int what, struct child_shared *shared)
+{
+	/* Alone, as what is to be below such a stack in memory must be free to be taken for one's own. */
+	unsigned char *gap =
+		mmap(NULL, 4 * KEPT_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *memory = gap + KEPT_BYTES;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	long wrong = 0;
+
+	mprotect(memory, 2 * KEPT_BYTES, PROT_READ | PROT_WRITE);
+	madvise(memory, 2 * KEPT_BYTES, MADV_NOHUGEPAGE);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstack(&attributes, memory + KEPT_BYTES, KEPT_BYTES);
+	if (pthread_create(&thread, &attributes, what ? stay_deep_in_thread : stay_in_thread,
+			   memory + KEPT_BYTES) != 0)
+		return -1;
+	on_heap();
+	if (pthread_join(thread, NULL) != 0)
+		return -1;
+	for (size_t i = 0; i < KEPT_BYTES; i++)
+		wrong += memory[i] != 0;
+	return wrong;
+}
+
+static void test_given_stack(int is_deep)
+{
+	struct memhint_process *process;
+	struct iovec range;
+	struct child child;
+	long wrong;
+
+	child_start(&child, map_memory, with_given_stack);
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	range = (struct iovec){ (void *)(uintptr_t)child.shared->address[MEMORY], SIZE };
+	must(write(child.command_fd, &is_deep, sizeof(is_deep)) == sizeof(is_deep));
+	while (!load(&child, IS_THERE))
+		sched_yield();
+	is(inject_once(process, &range, 1, MADV_NORMAL), is_deep ? -EBUSY : (ssize_t)SIZE,
+	   "a thread on a stack that it was given%s", is_deep ? ", and has used up" : "");
+	child.shared->number[RELEASED] = 1;
+	must(read(child.answer_fd, &wrong, sizeof(wrong)) == sizeof(wrong));
+	is(wrong, 0, "nothing is written to what lies below it");
+	memhint_process_close(process);
+	child_end(&child);
+}
+
+/* --- threads that others wait for ------------------------------------------------------------------ */
+
+static int faults_fd;
+
+static void *serve_faults(void *data)
+{
+	static unsigned char page[4096] __attribute__((aligned(4096)));
+	struct uffd_msg message;
+
+	while (read(faults_fd, &message, sizeof(message)) == sizeof(message)) {
+		struct uffdio_copy copy = {
+			.dst = message.arg.pagefault.address & ~4095ull,
+			.src = (uintptr_t)page,
+			.len = sizeof(page),
+		};
+
+		ioctl(faults_fd, UFFDIO_COPY, &copy);
+	}
+	return NULL;
+}
+
+/* The call that is run in it can only end if another thread runs. */
+static long with_faults(int what, struct child_shared *shared)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { shared->address[MEMORY], SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	pthread_t thread;
+
+	faults_fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (faults_fd < 0 || ioctl(faults_fd, UFFDIO_API, &api) < 0 ||
+	    ioctl(faults_fd, UFFDIO_REGISTER, &range) < 0 ||
+	    pthread_create(&thread, NULL, serve_faults, NULL) != 0)
+		return -1;
+	stay();
+	return 0;
+}
+
+static void test_faults(void)
+{
+	struct memhint_process *process;
+	struct iovec range;
+	struct child child;
+	int what = 0, fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	long result;
+
+	if (fd < 0) {
+		skip_one("a thread that serves page faults", "no userfaultfd(2) here");
+		return;
+	}
+	close(fd);
+	child_start(&child, map_memory, with_faults);
+	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
+	range = (struct iovec){ (void *)(uintptr_t)child.shared->address[MEMORY], SIZE };
+	must(write(child.command_fd, &what, sizeof(what)) == sizeof(what));
+	while (!load(&child, IS_THERE))
+		sched_yield();
+	is(inject_once(process, &range, 1, MADV_POPULATE_READ), (ssize_t)SIZE,
+	   "pages that another thread of it provides");
 	child.shared->number[RELEASED] = 1;
 	must(read(child.answer_fd, &result, sizeof(result)) == sizeof(result));
 	is(result, 0, "it goes on");
@@ -394,8 +563,14 @@ int main(void)
 	test_place(5, true, true, "on a stack that was much deeper");
 	test_place(6, true, true, "on a stack within one that was");
 	test_place(7, false, false, "at the bottom of a stack");
+	test_place(8, true, true, "on a stack of several mappings");
+	test_place(9, true, true, "on one that was much deeper");
+	test_place(10, true, true, "on one of which another mapping is the upper end");
 	test_thread(1u << 20, true);
 	test_thread(32u << 10, false);
+	test_given_stack(0);
+	test_given_stack(1);
+	test_faults();
 #ifdef __x86_64__
 	test_sequences();
 #endif

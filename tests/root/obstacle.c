@@ -172,6 +172,34 @@ static void test_marks(struct memhint_process *self)
 	}
 }
 
+/* Memory that shall have no huge pages is not collapsed, and may be once that is taken back. */
+static void test_collapse(struct memhint_process *self)
+{
+	const size_t huge = (size_t)2 << 20;
+	char *memory =
+		mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *aligned = (char *)(((uintptr_t)memory + huge - 1) & -huge);
+	struct memhint_vma vma;
+	bool flags_known;
+
+	must(memory != MAP_FAILED);
+	memset(aligned, 1, huge);
+	if (madvise(memory, 2 * huge, MADV_NOHUGEPAGE) < 0) {
+		skip_one("collapse", "this kernel has no huge pages");
+	} else {
+		vma = see(self, aligned, &flags_known);
+		is(obstacle_of(&vma, MADV_COLLAPSE, flags_known), MEMHINT_SKIP_UNSUITABLE,
+		   "collapse: not where there shall be no huge pages");
+		ok(madvise(aligned, huge, MADV_COLLAPSE) < 0,
+		   "collapse: and the kernel refuses it");
+		must(madvise(memory, 2 * huge, MADV_HUGEPAGE) == 0);
+		vma = see(self, aligned, &flags_known);
+		is(obstacle_of(&vma, MADV_COLLAPSE, flags_known), MEMHINT_SKIP_COUNT,
+		   "collapse: where there may be");
+	}
+	munmap(memory, 2 * huge);
+}
+
 /* Device memory and the like, which a test cannot map. */
 static void test_devices(void)
 {
@@ -184,6 +212,7 @@ static void test_devices(void)
 		{ MEMHINT_VMA_IO, MADV_DOFORK, MEMHINT_SKIP_IO },
 		{ MEMHINT_VMA_IO, MADV_POPULATE_READ, MEMHINT_SKIP_IO },
 		{ MEMHINT_VMA_PFNMAP, MADV_POPULATE_WRITE, MEMHINT_SKIP_PFNMAP },
+		{ MEMHINT_VMA_UFFD, MADV_POPULATE_READ, MEMHINT_SKIP_UNSUITABLE },
 		{ MEMHINT_VMA_PFNMAP, MADV_MERGEABLE, MEMHINT_SKIP_PFNMAP },
 		{ MEMHINT_VMA_MIXEDMAP, MADV_MERGEABLE, MEMHINT_SKIP_UNSUITABLE },
 		{ MEMHINT_VMA_HUGETLB, MADV_MERGEABLE, MEMHINT_SKIP_HUGETLB },
@@ -214,6 +243,7 @@ int main(void)
 	for (int sort = 0; sort < SORTS; sort++)
 		test_sort(self, (enum sort)sort);
 	test_marks(self);
+	test_collapse(self);
 	test_devices();
 	memhint_process_close(self);
 	return done_testing();
