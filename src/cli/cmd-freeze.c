@@ -412,7 +412,7 @@ const struct verb verb_freeze = {
 		    "  # for ten seconds\n"
 		    "  memhint freeze --for 10s --comm 'firefox*'\n",
 	.exit_status =
-		"  All or nothing: 1 if one of them is traced already, does not come to a stop, is PID 1 or\n"
-		"  an ancestor of memhint; then all run as before. --hold: 5 when all of them have ended.",
+		"  All or nothing: 1 if one of them does not come to a stop, is PID 1 or an ancestor of\n"
+		"  memhint, or (--hold) is traced already; then all run as before. --hold: 5 when all of them have ended.",
 	.run = run_freeze,
 };

@@ -17,10 +17,10 @@
 /* The number behind a key like "\nTracerPid:" of a status text below @dirfd; 0 if there is none. */
 static long read_number(int dirfd, const char *path, const char *key)
 {
-	char text[8192];
+	_cleanup_free_ char *text = NULL;
 	const char *line;
 
-	if (fd_read_file_at(dirfd, path, text, sizeof(text)) < 0)
+	if (proc_status_text(dirfd, path, &text) < 0)
 		return 0;
 	line = strstr(text, key);
 	return line ? strtol(line + strlen(key), NULL, 10) : 0;

@@ -22,6 +22,7 @@
 #include "fd.h"
 #include "inject-code.h"
 #include "process-internal.h"
+#include "procfile.h"
 #include "seccomp.h"
 #include "stack-room.h"
 #include "uapi.h"
@@ -41,8 +42,6 @@
 #define STEP_USEC 1000000u
 /* Signals that are delivered one after the other before an advice is given up. */
 #define SIGNAL_LIMIT 64
-/* A status with all groups that a user may be in: 65,536 numbers of up to 10 digits. */
-#define STATUS_BYTES (1u << 20)
 
 enum state {
 	STATE_IDLE,    /* nothing was changed */
@@ -75,18 +74,12 @@ enum stop {
 
 static int read_status(const struct injector *injector, pid_t tid, char **ret_text)
 {
-	_cleanup_free_ char *text = malloc(STATUS_BYTES);
 	char path[64];
-	ssize_t n;
+	int r;
 
-	if (!text)
-		return -ENOMEM;
 	snprintf(path, sizeof(path), "task/%d/status", tid);
-	n = fd_read_file_at(memhint_process_dirfd(injector->process), path, text, STATUS_BYTES);
-	if (n < 0)
-		return n == -ENOENT ? -ESRCH : (int)n;
-	*ret_text = take_pointer(text);
-	return 0;
+	r = proc_status_text(memhint_process_dirfd(injector->process), path, ret_text);
+	return r == -ENOENT ? -ESRCH : r;
 }
 
 /* The mode of seccomp in a status: -1 the kernel has none. */

@@ -8,6 +8,7 @@
 #include "inject-arch.h"
 #include "page-size.h"
 #include "pages.h"
+#include "procfile.h"
 #include "uapi.h"
 #include "vector.h"
 
@@ -199,10 +200,10 @@ static int try_droppable(void)
 
 static bool has_capability(unsigned int number)
 {
-	char text[8192];
+	_cleanup_free_ char *text = NULL;
 	const char *line;
 
-	if (fd_read_file_at(AT_FDCWD, "/proc/self/status", text, sizeof(text)) < 0)
+	if (proc_status_text(AT_FDCWD, "/proc/self/status", &text) < 0)
 		return false;
 	line = strstr(text, "\nCapEff:");
 	return line && strtoull(line + 8, NULL, 16) >> number & 1;

@@ -72,11 +72,7 @@ static bool wait_for_end(struct trace_watch *watch)
 static void *run(void *data)
 {
 	struct trace_watch *watch = data;
-	sigset_t all;
 
-	/* The handlers of the program are not to run here. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, NULL);
 	while (!wait_for_end(watch)) {
 		uint64_t entered_nsec = atomic_load(&watch->entered_nsec);
 
@@ -84,6 +80,23 @@ static void *run(void *data)
 			reap(watch);
 	}
 	return NULL;
+}
+
+/* The handlers of the program are not to run in the thread, not even at its very beginning. */
+static int create(struct trace_watch *watch)
+{
+	pthread_attr_t attributes;
+	sigset_t all;
+	int r = pthread_attr_init(&attributes);
+
+	if (r != 0)
+		return r;
+	sigfillset(&all);
+	r = pthread_attr_setsigmask_np(&attributes, &all);
+	if (r == 0)
+		r = pthread_create(&watch->thread, &attributes, run, watch);
+	pthread_attr_destroy(&attributes);
+	return r;
 }
 
 int trace_watch_start(int dirfd, int pid, struct trace_watch **ret_watch)
@@ -95,7 +108,7 @@ int trace_watch_start(int dirfd, int pid, struct trace_watch **ret_watch)
 		return -ENOMEM;
 	*watch = (struct trace_watch){ .dirfd = dirfd, .pid = pid };
 	sem_init(&watch->end, 0, 0);
-	r = pthread_create(&watch->thread, NULL, run, watch);
+	r = create(watch);
 	if (r != 0) {
 		sem_destroy(&watch->end);
 		free(watch);

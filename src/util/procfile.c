@@ -111,31 +111,31 @@ int proc_stat_read(int dirfd, struct proc_stat *ret_stat)
 	return n < 0 ? (int)n : proc_stat_parse(text, ret_stat);
 }
 
-/* With very many groups, of which a process may have 65,536, or processors. */
-static int long_status_read(int dirfd, const char *path, struct proc_status *ret_status)
+/* Memory grows with very many groups, of which a process may have 65,536, or processors. */
+int proc_status_text(int dirfd, const char *path, char **ret_text)
 {
 	ssize_t n = -EFBIG;
 
-	for (size_t size = 64u << 10; n == -EFBIG && size <= STATUS_LIMIT; size *= 4) {
+	for (size_t size = 8u << 10; n == -EFBIG && size <= STATUS_LIMIT; size *= 8) {
 		_cleanup_free_ char *text = malloc(size);
 
 		if (!text)
 			return -ENOMEM;
 		n = fd_read_file_at(dirfd, path, text, size);
-		if (n >= 0)
-			return proc_status_parse(text, ret_status);
+		if (n >= 0) {
+			*ret_text = take_pointer(text);
+			return 0;
+		}
 	}
 	return (int)n;
 }
 
 int proc_status_read_path(int dirfd, const char *path, struct proc_status *ret_status)
 {
-	char text[8192];
-	ssize_t n = fd_read_file_at(dirfd, path, text, sizeof(text));
+	_cleanup_free_ char *text = NULL;
+	int r = proc_status_text(dirfd, path, &text);
 
-	if (n == -EFBIG)
-		return long_status_read(dirfd, path, ret_status);
-	return n < 0 ? (int)n : proc_status_parse(text, ret_status);
+	return r < 0 ? r : proc_status_parse(text, ret_status);
 }
 
 int proc_status_read(int dirfd, struct proc_status *ret_status)

@@ -42,6 +42,12 @@ int proc_status_read(int dirfd, struct proc_status *ret_status);
 /* The same of "status" at another place, such as "PID/status". */
 int proc_status_read_path(int dirfd, const char *path, struct proc_status *ret_status);
 
+/*
+ * The text of "status" or "task/TID/status" below @dirfd, whole, however many groups it lists; the caller
+ * frees it. 0 or a negative errno.
+ */
+int proc_status_text(int dirfd, const char *path, char **ret_text);
+
 #define PROC_FLAG_EXITING 0x00000004u /* PF_EXITING of include/linux/sched.h */
 #define PROC_FLAG_KTHREAD 0x00200000u /* PF_KTHREAD */
 
