@@ -58,8 +58,8 @@ const char *memhint_cookie_kind_name(enum memhint_cookie_kind kind);
  *
  * One that is met in the middle of a change for 2 ms gets a cookie that is equal to no other.
  *
- * Context: any thread; a reading takes 1 to 3 us once the first has been taken, a fingerprint about
- * 0.2 us a mapping. What it needs is kept in @process. Blocks for 2 ms at most.
+ * Context: any thread; a reading takes 1 to 4 us once the first has been taken, a fingerprint about
+ * 0.3 us a mapping. What it needs is kept in @process. Blocks for 2 ms at most.
  * Errors: -ESRCH the process has ended or has no memory; -EACCES ptrace access is refused; -EMFILE,
  * -ENFILE, -ENOMEM; -EIO.
  * Return: 0 or a negative errno. Since: 0.1. Source: include/linux/mmap_lock.h (mm_lock_seq).

@@ -115,7 +115,7 @@ struct bpf_room {
 			  struct bpf_room_watch **ret_watch);
 
 	/*
-	 * The same as read() with no sink, in 1 us (RUN) or 3 us (SEQ). 0 or a negative errno: -EAGAIN its mappings are
+	 * The same as read() with no sink, in 1 us (RUN) or 4 us (SEQ). 0 or a negative errno: -EAGAIN its mappings are
 	 * being changed at this moment; -ESRCH it has ended or has no memory; -EACCES ptrace access
 	 * is refused, to what it has become by exec perhaps; -EOPNOTSUPP it is not in the caller's
 	 * PID namespace; -EMFILE, -ENFILE, -ENOMEM.
