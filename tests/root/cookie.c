@@ -165,12 +165,13 @@ static void *wait_in_thread(void *running)
 }
 
 /* Far below what the main thread has used of its stack. */
-__attribute__((noinline)) static long grow_stack(int depth)
+/* One large frame: of many small ones a compiler may make a loop. */
+__attribute__((noinline)) static long grow_stack(void)
 {
-	volatile char frame[16 * P];
+	volatile char frame[1024 * P];
 
 	frame[0] = 0;
-	return depth ? grow_stack(depth - 1) + frame[0] : frame[0];
+	return frame[0];
 }
 
 static long command_run(int what, struct child_shared *shared)
@@ -217,7 +218,7 @@ static long command_run(int what, struct child_shared *shared)
 			sched_yield();
 		return 0;
 	case STACK:
-		return grow_stack(64);
+		return grow_stack();
 	case MLOCK:
 		/* Not mlock(), which does nothing where sanitizers have their own. */
 		return syscall(SYS_mlock, pieces[PIECE_LOCK], P);
