@@ -59,7 +59,7 @@ static void stay(void)
 {
 	volatile uint64_t *number = the_shared->number;
 
-	number[IS_THERE] = 1;
+	__atomic_add_fetch(&number[IS_THERE], 1, __ATOMIC_SEQ_CST);
 	while (!number[RELEASED])
 		;
 }
@@ -309,7 +309,8 @@ static void test_thread(size_t bytes, bool is_possible)
 	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
 	range = (struct iovec){ (void *)(uintptr_t)child.shared->address[MEMORY], SIZE };
 	must(write(child.command_fd, &what, sizeof(what)) == sizeof(what));
-	while (!load(&child, IS_THERE))
+	/* Both threads: the main one is not to be of use. */
+	while (load(&child, IS_THERE) < 2)
 		sched_yield();
 	/* More often than its stack has pages. */
 	for (int i = 0; i < 300; i++)
@@ -373,7 +374,7 @@ static void test_given_stack(int is_deep)
 	must(memhint_process_open(P_PID, (id_t)child.pid, &process) == 0);
 	range = (struct iovec){ (void *)(uintptr_t)child.shared->address[MEMORY], SIZE };
 	must(write(child.command_fd, &is_deep, sizeof(is_deep)) == sizeof(is_deep));
-	while (!load(&child, IS_THERE))
+	while (load(&child, IS_THERE) < 2)
 		sched_yield();
 	is(inject_once(process, &range, 1, MADV_NORMAL), is_deep ? -EBUSY : (ssize_t)SIZE,
 	   "a thread on a stack that it was given%s", is_deep ? ", and has used up" : "");
